@@ -1,0 +1,52 @@
+/* Calling kinds.  A kind is three columns: the C parameters of peri_NAME, how they fill a peri_call,
+   and the signature a binding reads.
+
+   Signature: "name:type" separated by blanks, "=value" for a default, "?" for may be absent.
+     t   real tensor, or a number standing for a tensor of shape ()
+     i   index tensor          u  tensor of any dtype
+     a   axis, 1-based in Lua, negative from the end      A  list of axes
+     s   shape                 n  integer
+     b   first and e last position along the axis: 1-based, included, negative from the end in Lua
+     f   number                k  boolean
+     l   list of real tensors */
+#ifndef PERIGEE_KINDS_H
+#define PERIGEE_KINDS_H
+
+#define PERI__IN1 .nin = 1, .in = (peri_tensor *[]) {x}
+#define PERI__IN2 .nin = 2, .in = (peri_tensor *[]) {x, y}
+#define PERI__IN3 .nin = 3, .in = (peri_tensor *[]) {x, y, z}
+
+#define PERI_UNARY   (peri_tensor *x), (PERI__IN1), "x:t"
+#define PERI_BINARY  (peri_tensor *x, peri_tensor *y), (PERI__IN2), "x:t y:t"
+#define PERI_TERNARY (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "x:t y:t z:t"
+#define PERI_AFFINE  (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "x:t w:t b:t"
+#define PERI_SELECT  (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "condition:u x:t y:t"
+#define PERI_SLOPE   (peri_tensor *x, double f), (PERI__IN1, .a.f = {f}), "x:t slope:f=0.01"
+#define PERI_SCALED  (peri_tensor *x, double f), (PERI__IN1, .a.f = {f}), "x:t scale:f=1"
+#define PERI_BOUNDS  (peri_tensor *x, double low, double high), \
+                     (PERI__IN1, .a.f = {low, high}), "x:t low:f=-inf high:f=inf"
+#define PERI_REDUCE  (peri_tensor *x, peri_dims axes, bool keep), \
+                     (PERI__IN1, .a.dims = axes, .a.keep = keep), "x:t axes:A? keep:k=false"
+#define PERI_AXIS    (peri_tensor *x, int axis), (PERI__IN1, .a.axis = axis), "x:t axis:a=-1"
+#define PERI_SHAPE   (peri_tensor *x, peri_dims shape), (PERI__IN1, .a.dims = shape), "x:u shape:s"
+#define PERI_AXES    (peri_tensor *x, peri_dims axes), (PERI__IN1, .a.dims = axes), "x:u axes:A"
+#define PERI_TWOAXES (peri_tensor *x, int axis, int other), \
+                     (PERI__IN1, .a.axis = axis, .a.other = other), "x:u axis:a=-2 other:a=-1"
+/* In C start is 0-based and stop excluded; both count from the end when negative, and a stop of PERI_END
+   is the size. */
+#define PERI_END     INT64_MAX
+#define PERI_RANGE   (peri_tensor *x, int axis, int64_t start, int64_t stop, int64_t step), \
+                     (PERI__IN1, .a.axis = axis, .a.i = {start, stop, step}), \
+                     "x:u axis:a start:b stop:e=-1 step:n=1"
+#define PERI_INSERT  (peri_tensor *x, int axis, int64_t start, int64_t step, int64_t size), \
+                     (PERI__IN1, .a.axis = axis, .a.i = {start, step, size}), \
+                     "x:t axis:a start:b step:n size:n"
+#define PERI_LIST    (int n, peri_tensor *const *list, int axis), \
+                     (.nin = n, .in = list, .a.axis = axis), "list:l axis:a=1"
+#define PERI_PICK    (peri_tensor *x, peri_tensor *y, int axis), \
+                     (PERI__IN2, .a.axis = axis), "x:u index:i axis:a=1"
+#define PERI_PLACE   (peri_tensor *x, peri_tensor *y, int axis, int64_t size), \
+                     (PERI__IN2, .a.axis = axis, .a.i = {size}), "x:t index:i axis:a size:n"
+#define PERI_CLASSES (peri_tensor *x, int64_t size), (PERI__IN1, .a.i = {size}), "index:i classes:n"
+
+#endif

@@ -1,0 +1,50 @@
+-- A distribution whose last axes are one event: log-probabilities and entropies are summed over
+-- them.
+
+local core = require "perigee.core"
+local shape = require "perigee.dist.shape"
+
+---@class Independent
+---@field base table the distribution of the elements
+---@field ndims integer how many of the last axes are one event
+local Independent = {}
+
+function Independent:__index (key)
+  if key == "mean" then return self.base.mean end
+  return Independent[key]
+end
+
+function Independent:sample (rng, lead) return self.base:sample(rng, lead) end
+
+function Independent:rsample (rng, lead) return self.base:rsample(rng, lead) end
+
+---Sum x over the axes of one event.
+---@param x userdata
+---@return userdata
+function Independent:total (x)
+  return self.ndims == 0 and x or core.sum(x, shape.last_axes(self.ndims))
+end
+
+---@param x userdata
+---@return userdata
+function Independent:log_prob (x) return self:total(self.base:log_prob(x)) end
+
+---@return userdata
+function Independent:entropy () return self:total(self.base:entropy()) end
+
+---@param base table a distribution
+---@param ndims? integer 1 when absent
+---@return Independent
+local function independent (base, ndims)
+  ndims = ndims or 1
+  if type(base) ~= "table" or not base.log_prob then
+    error(("dist.independent: base is a %s; give a distribution"):format(type(base)), 2)
+  end
+  if math.type(ndims) ~= "integer" or ndims < 0 or ndims > #base.shape then
+    error(("dist.independent: %s last axes of a distribution of shape (%s); give 0 to %d"):format(
+      tostring(ndims), table.concat(base.shape, ", "), #base.shape), 2)
+  end
+  return setmetatable({base = base, ndims = ndims, shape = base.shape}, Independent)
+end
+
+return {new = independent, class = Independent}

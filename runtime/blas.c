@@ -1,0 +1,66 @@
+/* Loading OpenBLAS.  Its releases do not know CPUs newer than themselves and then fall back to AVX2 at
+   half the speed or less, so the core type is chosen here, from the CPU's features, before it loads. */
+
+#include "blas.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 };
+
+#ifdef PERI_DOUBLE
+#define GEMM "cblas_dgemm"
+#else
+#define GEMM "cblas_sgemm"
+#endif
+
+static void (*gemm) (int order, int ta, int tb, int m, int n, int k, peri_real alpha,
+                     const peri_real *a, int lda, const peri_real *b, int ldb, peri_real beta,
+                     peri_real *c, int ldc);
+static char name[256] = "not loaded";
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* NULL when OpenBLAS's own choice is right. */
+static const char *core_type (void) {
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("x86-64-v4")) return NULL;
+  return __builtin_cpu_supports("avx512bf16") ? "SAPPHIRERAPIDS" : "SKYLAKEX";
+}
+
+static void load (void) {
+  const char *core = core_type();
+  if (core) setenv("OPENBLAS_CORETYPE", core, 0);
+  void *lib = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (!lib) {
+    snprintf(name, sizeof name, "missing: %s", dlerror());
+    return;
+  }
+  *(void **) &gemm = dlsym(lib, GEMM);
+  void (*set_threads) (int);
+  const char *(*config) (void), *(*corename) (void);
+  *(void **) &set_threads = dlsym(lib, "openblas_set_num_threads");
+  *(void **) &config = dlsym(lib, "openblas_get_config");
+  *(void **) &corename = dlsym(lib, "openblas_get_corename");
+  if (set_threads) set_threads(1);
+  snprintf(name, sizeof name, "%s (%s)", config ? config() : "OpenBLAS", corename ? corename() : "?");
+}
+
+bool peri__blas_ready (void) {
+  pthread_once(&once, load);
+  if (!gemm)
+    peri_fail(PERI_E_SYSTEM, "matmul: OpenBLAS is %s; install it with apt-get install "
+              "libopenblas0-serial", name);
+  return gemm != NULL;
+}
+
+const char *peri_blas_name (void) {
+  pthread_once(&once, load);
+  return name;
+}
+
+void peri__gemm (const peri__gemm_call *g) {
+  gemm(ROW_MAJOR, g->ta ? TRANS : NO_TRANS, g->tb ? TRANS : NO_TRANS, (int) g->m, (int) g->n,
+       (int) g->k, 1, g->a, (int) g->lda, g->b, (int) g->ldb, g->beta, g->c, (int) g->ldc);
+}

@@ -1,0 +1,177 @@
+-- Results as an aligned table for the terminal and as Markdown for results/benchmarks.md.
+-- Formats what it is given; measures and decides nothing.
+
+local report = {}
+
+---A time with three significant digits and a fitting unit.
+---@param seconds number
+---@return string
+function report.time (seconds)
+  for _, unit in ipairs({{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}}) do
+    local value = seconds / unit[1]
+    if value >= 0.9995 or unit[2] == "ns" then
+      local digits = value >= 99.95 and 0 or value >= 9.995 and 1 or 2
+      return ("%." .. digits .. "f %s"):format(value, unit[2])
+    end
+  end
+end
+
+---@param kib number|nil
+---@return string MiB, or "-"
+function report.mib (kib)
+  return kib and ("%.1f"):format(kib / 1024) or "-"
+end
+
+---@param summary Summary|nil of ratios
+---@return string median with its quartiles, or "-"
+function report.ratio (summary)
+  if not summary then return "-" end
+  return ("%.3g (%.3g-%.3g)"):format(summary.median, summary.q1, summary.q3)
+end
+
+---@param entrant Entrant|nil
+---@return string the form and the number of threads it ran with
+function report.how (entrant)
+  if not entrant then return "" end
+  return ("%s%s"):format(entrant.form, entrant.threads and " x" .. entrant.threads or "")
+end
+
+local head = {"workload", "Perigee", "", "PyTorch", "", "ratio (quartiles)", "MiB", "PyTorch's",
+  "ratio"}
+
+---@param result Result
+---@return string[] cells, as in `head`
+local function row (result)
+  local ours, theirs = result.perigee, result.pytorch
+  return {
+    result.workload.name,
+    ours and report.time(ours.summary.median) or "failed", report.how(ours),
+    theirs and report.time(theirs.summary.median) or "-", report.how(theirs),
+    report.ratio(result.ratio),
+    report.mib(ours and ours.peak_kib), report.mib(theirs and theirs.peak_kib),
+    result.memory_ratio and ("%.3g"):format(result.memory_ratio) or "-",
+  }
+end
+
+---Rows of cells as lines, the columns aligned: the first and those named left, the others right.
+---@param rows string[][]
+---@param left table<integer, boolean>
+---@return string
+function report.align (rows, left)
+  local widths = {}
+  for _, cells in ipairs(rows) do
+    for i, cell in ipairs(cells) do widths[i] = math.max(widths[i] or 0, #cell) end
+  end
+  local lines = {}
+  for n, cells in ipairs(rows) do
+    local padded = {}
+    for i, cell in ipairs(cells) do
+      local blank = (" "):rep(widths[i] - #cell)
+      padded[i] = left[i] and cell .. blank or blank .. cell
+    end
+    lines[n] = table.concat(padded, "  "):gsub("%s+$", "")
+  end
+  return table.concat(lines, "\n")
+end
+
+---The table of ratios for a terminal.
+---@param results Result[]
+---@return string
+function report.table (results)
+  local rows = {head}
+  for i, result in ipairs(results) do rows[i + 1] = row(result) end
+  return report.align(rows, {true, false, true, false, true})
+end
+
+---What is promised of the workloads and whether it held, a line each.
+---@param results Result[]
+---@return string[]
+function report.goals (results)
+  local lines = {}
+  for _, result in ipairs(results) do
+    for _, goal in ipairs(result.goals) do
+      local value = "not measured"
+      if goal.value then
+        value = goal.goal.value == "time" and report.time(goal.value)
+          or ("%.3g"):format(goal.value)
+      end
+      local verdict = goal.holds and "holds" or goal.value and "MISSED" or "open"
+      lines[#lines + 1] = ("%-6s  %s %s: %s"):format(verdict, result.workload.name,
+        goal.goal.text, value)
+    end
+  end
+  return lines
+end
+
+local function markdown_row (cells)
+  local escaped = {}
+  for i, cell in ipairs(cells) do escaped[i] = cell:gsub("|", "\\|") end
+  return "| " .. table.concat(escaped, " | ") .. " |"
+end
+
+local function markdown_table (rows)
+  local lines = {markdown_row(rows[1]), "|" .. ("---|"):rep(#rows[1])}
+  for i = 2, #rows do lines[i + 1] = markdown_row(rows[i]) end
+  return table.concat(lines, "\n")
+end
+
+---Every entrant of every workload, also those that lost or failed, as rows of cells.
+---@param results Result[]
+---@return string[][]
+local function entrant_rows (results)
+  local rows = {{"workload", "side", "form, threads", "median", "quartiles", "range", "blocks",
+    "MiB at start", "peak MiB"}}
+  for _, result in ipairs(results) do
+    for _, entrant in ipairs(result.entrants) do
+      local s = entrant.summary
+      rows[#rows + 1] = {
+        result.workload.name, entrant.side, report.how(entrant),
+        s and report.time(s.median) or "failed: " .. entrant.problem,
+        s and report.time(s.q1) .. " - " .. report.time(s.q3) or "-",
+        s and report.time(s.low) .. " - " .. report.time(s.high) or "-",
+        s and tostring(s.n) or "-", report.mib(entrant.start_kib), report.mib(entrant.peak_kib),
+      }
+    end
+  end
+  return rows
+end
+
+---Every configuration, for a terminal.
+---@param results Result[]
+---@return string
+function report.details (results)
+  return report.align(entrant_rows(results), {true, true, true})
+end
+
+---The whole of results/benchmarks.md.
+---@param results Result[]
+---@param session table date, facts (names and values), blocks, seconds (of a block), remark?
+---@return string
+function report.markdown (results, session)
+  local facts, works, ratios = {{"", ""}}, {}, {head}
+  for i, fact in ipairs(session.facts) do facts[i + 1] = fact end
+  for i, result in ipairs(results) do
+    works[i] = ("- `%s`: %s"):format(result.workload.name, result.workload.text)
+    ratios[i + 1] = row(result)
+  end
+  local parts = {
+    "# Benchmarks",
+    "Made by `perigee bench` on " .. session.date .. "; generated, not edited."
+      .. " What is measured and how to read it: tests/bench/README.md.",
+    session.remark or "",
+    markdown_table(ratios),
+    ("Medians of %d blocks of about %g s; a ratio below 1 means that Perigee takes less; x2 means"
+      .. " 2 threads; MiB is peak resident memory of the process."):format(session.blocks,
+      session.seconds),
+    table.concat(works, "\n"),
+    "## Promises",
+    "- " .. table.concat(report.goals(results), "\n- "),
+    "## Machine and versions",
+    markdown_table(facts),
+    "## Every configuration",
+    markdown_table(entrant_rows(results)),
+  }
+  return (table.concat(parts, "\n\n"):gsub("\n\n\n+", "\n\n")) .. "\n"
+end
+
+return report
