@@ -1,8 +1,9 @@
 /* A Lua state as scripts get it: the standard library, text chunks only, strict globals, the incremental
    collector, and `perigee.core` ready to be required. */
 
-#include <stdlib.h>
+#include <dlfcn.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lbox.h"
 
@@ -16,11 +17,32 @@ static void merge (lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* core.h5 is loaded from the module beside the program when it is first mentioned. */
+static int l_open_room (lua_State *L) {
+  char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "h5") != 0) return 0;
+  while (n > 0 && path[n - 1] != '/') n--;
+  if (n <= 0 || (size_t) n + sizeof PERI_H5_MODULE > sizeof path)
+    return luaL_error(L, "peri.h5: the folder of this program cannot be told");
+  memcpy(path + n, PERI_H5_MODULE, sizeof PERI_H5_MODULE);
+  void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  lua_CFunction open = NULL;
+  if (module) *(void **) &open = dlsym(module, "peri__open_h5");
+  if (!open) return luaL_error(L, "peri.h5: %s", dlerror());
+  lua_settop(L, 2);
+  open(L);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_rawset(L, 1);
+  return 1;
+}
+
 static int l_open_core (lua_State *L) {
   static const lua_CFunction parts[] = {peri__open_scope, peri__open_tensor, peri__open_ops,
     peri__open_grad, peri__open_random};
   static const struct { const char *name; lua_CFunction open; } rooms[] = {
-    {"fused", peri__open_fused}, {"io", peri__open_io}, {"h5", peri__open_h5}, {"sys", peri__open_sys}};
+    {"fused", peri__open_fused}, {"io", peri__open_io}, {"sys", peri__open_sys}};
   lua_newtable(L);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     parts[i](L);
@@ -30,6 +52,10 @@ static int l_open_core (lua_State *L) {
     rooms[i].open(L);
     lua_setfield(L, -2, rooms[i].name);
   }
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_open_room);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
   lua_pushliteral(L, PERIGEE_VERSION);
   lua_setfield(L, -2, "version");
   lua_getfield(L, -1, "requires_grad");             /* a method, made by lgrad.c */

@@ -133,6 +133,25 @@ static void set_arg (lua_State *L, int argc, char **argv, int script) {
   lua_pop(L, 2);
 }
 
+/* A chunk that started a run ends it by ending, well or with the message on the top, which is popped.
+   Returns a Lua status. */
+static int end_run (lua_State *L, int status) {
+  int top = lua_gettop(L) - (status != LUA_OK), ended = LUA_OK;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "perigee.run") == LUA_TTABLE) {
+    lua_getfield(L, -1, "ended");
+    lua_pushboolean(L, status == LUA_OK);
+    if (status == LUA_OK)
+      lua_pushnil(L);
+    else
+      lua_pushvalue(L, top + 1);
+    ended = peri__call(L, 2, 0);
+    peri__report(L, ended);
+  }
+  lua_settop(L, top);
+  return ended;
+}
+
 /* Call the loaded chunk with the arguments from `first` on. */
 static int run_chunk (lua_State *L, int status, int argc, char **argv, int first) {
   if (status == LUA_OK) {
@@ -142,10 +161,14 @@ static int run_chunk (lua_State *L, int status, int argc, char **argv, int first
       lua_pushstring(L, argv[first + i]);
     status = peri__call(L, n, 0);
   }
+  if (status != LUA_OK)
+    lua_pushvalue(L, -1);               /* the report pops one */
   peri__report(L, status);
-  if (status == LUA_OK)
+  bool was_interrupted = peri__was_interrupted();
+  int ended = end_run(L, status);
+  if (status == LUA_OK && ended == LUA_OK)
     return EXIT_SUCCESS;
-  return peri__was_interrupted() ? EXIT_INTERRUPT : EXIT_FAILURE;
+  return was_interrupted ? EXIT_INTERRUPT : EXIT_FAILURE;
 }
 
 static int l_command (lua_State *L) {
@@ -173,7 +196,8 @@ static int run_command (lua_State *L, int argc, char **argv) {
   int code = lua_isinteger(L, -1) ? (int)lua_tointeger(L, -1)
            : lua_isboolean(L, -1) && !lua_toboolean(L, -1) ? EXIT_FAILURE : EXIT_SUCCESS;
   lua_pop(L, 1);
-  return code;
+  /* a command that was interrupted has reported it like any error */
+  return code != EXIT_SUCCESS && peri__was_interrupted() ? EXIT_INTERRUPT : code;
 }
 
 static bool is_script (const char *name) {

@@ -1,5 +1,7 @@
 /* Loading OpenBLAS.  Its releases do not know CPUs newer than themselves and then fall back to AVX2 at
-   half the speed or less, so the core type is chosen here, from the CPU's features, before it loads. */
+   half the speed or less, so the core type is chosen here, from the CPU's features, before it loads.
+   Its serial build shares one buffer between callers and gives wrong products when two threads call at
+   once (100x110x120: 2 in 1000), so the build with threads is used, kept to one, or else a lock. */
 
 #include "blas.h"
 
@@ -20,6 +22,8 @@ static void (*gemm) (int order, int ta, int tb, int m, int n, int k, peri_real a
                      const peri_real *a, int lda, const peri_real *b, int ldb, peri_real beta,
                      peri_real *c, int ldc);
 static char name[256] = "not loaded";
+static bool needs_lock;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* NULL when OpenBLAS's own choice is right. */
@@ -32,6 +36,7 @@ static const char *core_type (void) {
 static void load (void) {
   const char *core = core_type();
   if (core) setenv("OPENBLAS_CORETYPE", core, 0);
+  setenv("OPENBLAS_NUM_THREADS", "1", 1);       /* or it starts threads while it loads */
   void *lib = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (!lib) {
     snprintf(name, sizeof name, "missing: %s", dlerror());
@@ -39,10 +44,13 @@ static void load (void) {
   }
   *(void **) &gemm = dlsym(lib, GEMM);
   void (*set_threads) (int);
+  int (*parallel) (void);
   const char *(*config) (void), *(*corename) (void);
   *(void **) &set_threads = dlsym(lib, "openblas_set_num_threads");
   *(void **) &config = dlsym(lib, "openblas_get_config");
   *(void **) &corename = dlsym(lib, "openblas_get_corename");
+  *(void **) &parallel = dlsym(lib, "openblas_get_parallel");
+  needs_lock = !parallel || parallel() == 0;
   if (set_threads) set_threads(1);
   snprintf(name, sizeof name, "%s (%s)", config ? config() : "OpenBLAS", corename ? corename() : "?");
 }
@@ -51,7 +59,7 @@ bool peri__blas_ready (void) {
   pthread_once(&once, load);
   if (!gemm)
     peri_fail(PERI_E_SYSTEM, "matmul: OpenBLAS is %s; install it with apt-get install "
-              "libopenblas0-serial", name);
+              "libopenblas0-pthread", name);
   return gemm != NULL;
 }
 
@@ -61,6 +69,8 @@ const char *peri_blas_name (void) {
 }
 
 void peri__gemm (const peri__gemm_call *g) {
+  if (needs_lock) pthread_mutex_lock(&lock);
   gemm(ROW_MAJOR, g->ta ? TRANS : NO_TRANS, g->tb ? TRANS : NO_TRANS, (int) g->m, (int) g->n,
        (int) g->k, 1, g->a, (int) g->lda, g->b, (int) g->ldb, g->beta, g->c, (int) g->ldc);
+  if (needs_lock) pthread_mutex_unlock(&lock);
 }

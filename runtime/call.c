@@ -60,13 +60,16 @@ static bool check_types (const peri_call *c) {
   if (want[0] == 'l' && c->nin < 1)
     return peri_fail(PERI_E_ARGUMENT, "%s: the list is empty; give at least one tensor", op->name), false;
   for (int i = 0; i < c->nin; i++) {
-    char w = want[0] == 'l' ? 't' : want[i], name[16];
-    peri_dtype type = c->in[i]->dtype;
-    if (w == 'u' || type == (w == 'i' ? PERI_INDEX : PERI_REAL)) continue;
-    if (want[0] == 'l' && type == c->in[0]->dtype) continue;
-    peri_fail(PERI_E_TYPE, "%s: %s is %s, not %s; convert it with %s:%s()", op->name,
-              input_name(op, want[0] == 'l' ? 0 : i, name, sizeof name), peri_dtype_name(type),
-              w == 'i' ? "index" : "real", name, w == 'i' ? "index" : "real");
+    char w = want[0] == 'l' ? 'l' : want[i], name[16];
+    peri_dtype type = c->in[i]->dtype, first = c->in[0]->dtype;
+    if (w == 'u' || type == (w == 'l' ? first : w == 'i' ? PERI_INDEX : PERI_REAL)) continue;
+    if (w == 'l')
+      peri_fail(PERI_E_TYPE, "%s: tensor %d of the list is %s and the first %s; convert one with x:%s()",
+                op->name, i + 1, peri_dtype_name(type), peri_dtype_name(first), peri_dtype_name(first));
+    else
+      peri_fail(PERI_E_TYPE, "%s: %s is %s, not %s; convert it with %s:%s()", op->name,
+                input_name(op, i, name, sizeof name), peri_dtype_name(type),
+                w == 'i' ? "index" : "real", name, w == 'i' ? "index" : "real");
     return false;
   }
   return true;

@@ -26,7 +26,7 @@ return setmetatable(peri, {
     local value
     if rooms[name] then value = require("perigee." .. name)
     elseif name == "run" then value = require("perigee.run").start
-    else return nil end
+    else value = core[name] end
     rawset(t, name, value)
     return value
   end,

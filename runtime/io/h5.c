@@ -160,7 +160,7 @@ static peri_status explain_open (const peri_h5 *f) {
   return peri_fail(PERI_E_FORMAT, "%s is damaged: %s", f->path, why);
 }
 
-peri_h5 *peri_h5_open (const char *path) {
+peri_h5 *peri__h5_open_unchecked (const char *path) {
   int64_t size;
   int fd = peri__open_file(path, &size);
   if (fd < 0) return NULL;
@@ -178,6 +178,14 @@ peri_h5 *peri_h5_open (const char *path) {
   if (f->file >= 0) return f;
   peri_h5_close(f);
   return NULL;
+}
+
+peri_h5 *peri_h5_open (const char *path) {
+  int64_t size;
+  int fd = peri__open_file(path, &size);
+  if (fd < 0) return NULL;
+  close(fd);
+  return peri__h5_survives(path, size) ? peri__h5_open_unchecked(path) : NULL;
 }
 
 void peri_h5_close (peri_h5 *f) {

@@ -38,6 +38,10 @@ hid_t peri__h5_text_like (hid_t type, size_t size);
 /* The length of a fixed text without its padding. */
 size_t peri__h5_text_length (hid_t type, const char *text, size_t n);
 
+/* h5check.c: false with a failure where the library dies of reading the file. */
+bool peri__h5_survives (const char *path, int64_t size);
+peri_h5 *peri__h5_open_unchecked (const char *path);
+
 /* Close an id of any kind; negative ones are ignored. */
 void peri__h5_release (hid_t id);
 

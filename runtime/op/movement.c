@@ -56,9 +56,13 @@ peri_tensor *peri__expand_forward (const peri_call *c) {
   peri_dims shape = c->a.dims, both;
   peri_tensor *x = c->in[0];
   char from[PERI_SHAPETEXT], to[PERI_SHAPETEXT];
-  for (int i = 0, lead = shape.n - x->ndim; i < shape.n; i++)
+  int64_t count = 1;
+  bool fits = true;
+  for (int i = 0, lead = shape.n - x->ndim; i < shape.n; i++) {
     if (shape.at[i] == -1 && i >= lead) shape.at[i] = x->shape[i - lead];
-  if (x->ndim > shape.n || !peri__broadcast_dims("expand", peri_shape_of(x), shape, &both)
+    fits &= shape.at[i] >= 0 && !__builtin_mul_overflow(count, shape.at[i], &count);
+  }
+  if (!fits || x->ndim > shape.n || !peri__broadcast_dims("expand", peri_shape_of(x), shape, &both)
       || memcmp(both.at, shape.at, (size_t) shape.n * sizeof shape.at[0]) != 0)
     return peri_null(PERI_E_SHAPE, "expand: x of shape %s does not broadcast to %s",
                      peri_shape_text(x, from), peri__dims_text(shape, to));

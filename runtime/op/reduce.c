@@ -104,14 +104,15 @@ void peri__min_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
 
 /* m + log sum e^(x - m), m the largest finite entry or 0.  dx = g e^(x - y) */
 peri_tensor *peri__logsumexp_forward (const peri_call *c) {
+  peri_tensor *x = c->in[0];
+  int mask = peri__axis_mask("logsumexp", c->a.dims, x->ndim);
+  if (mask < 0) return NULL;
   bool was = peri_set_recording(false);
-  peri_tensor *x = c->in[0], *zero = peri_number(0);
-  peri_tensor *m = peri_max(x, c->a.dims, true);
+  peri_tensor *zero = peri_number(0), *m = peri_max(x, c->a.dims, true);
   m = peri_where(peri_is_finite(m), m, zero);
   peri_tensor *s = peri_log(peri_sum(peri_exp(peri_sub(x, m)), c->a.dims, true));
   peri_tensor *y = peri_add(m, s);
-  int mask = y ? peri__axis_mask("logsumexp", c->a.dims, x->ndim) : -1;
-  if (y && !c->a.keep) y = peri_reshape(y, reduced_shape(x, mask, false));
+  if (!c->a.keep) y = peri_reshape(y, reduced_shape(x, mask, false));
   peri_set_recording(was);
   return y;
 }
@@ -122,10 +123,20 @@ void peri__logsumexp_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) 
 
 /* --- along one axis --- */
 
+/* x - m, m the largest along the axis where that is finite: m is taken off before any logarithm is added,
+   so large logits cost no digits. */
+static peri_tensor *shift (peri_tensor *x, int axis) {
+  peri_tensor *m = peri_max(x, one_axis(axis), true);
+  return peri_sub(x, peri_where(peri_is_finite(m), m, peri_number(0)));
+}
+
 /* dx = y (g - sum g y) */
 peri_tensor *peri__softmax_forward (const peri_call *c) {
+  int axis = peri__axis("softmax", c->a.axis, c->in[0]->ndim);
+  if (axis < 0) return NULL;
   bool was = peri_set_recording(false);
-  peri_tensor *y = peri_exp(peri_log_softmax(c->in[0], c->a.axis));
+  peri_tensor *e = peri_exp(shift(c->in[0], axis));
+  peri_tensor *y = peri_div(e, peri_sum(e, one_axis(axis), true));
   peri_set_recording(was);
   return y;
 }
@@ -136,10 +147,11 @@ void peri__softmax_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
 
 /* dx = g - e^y sum g */
 peri_tensor *peri__log_softmax_forward (const peri_call *c) {
+  int axis = peri__axis("log_softmax", c->a.axis, c->in[0]->ndim);
+  if (axis < 0) return NULL;
   bool was = peri_set_recording(false);
-  peri_tensor *x = c->in[0];
-  int axis = peri__axis("log_softmax", c->a.axis, x->ndim);
-  peri_tensor *y = axis < 0 ? NULL : peri_sub(x, peri_logsumexp(x, one_axis(axis), true));
+  peri_tensor *d = shift(c->in[0], axis);
+  peri_tensor *y = peri_sub(d, peri_log(peri_sum(peri_exp(d), one_axis(axis), true)));
   peri_set_recording(was);
   return y;
 }

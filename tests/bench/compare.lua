@@ -112,7 +112,10 @@ end
 local function attempt (entrant, f)
   if entrant.problem then return end
   local done, problem = pcall(f, entrant)
-  if not done then entrant.problem = tostring(problem):gsub("\n", " ") end
+  if done then return end
+  problem = tostring(problem):gsub("\n", " ")
+  if problem:find("interrupted$") then error(problem, 0) end    -- Ctrl-C ends the session
+  entrant.problem = problem
 end
 
 ---Warm up, and find how many repeats fill a block.

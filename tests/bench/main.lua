@@ -119,7 +119,7 @@ local function main (words)
     blocks = blocks, seconds = seconds, remark = remark})
   local written, problem = peri.sys.write_atomic(out, text)
   if not written then
-    io.stderr:write("perigee bench: cannot write ", out, ": ", problem, "\n")
+    io.stderr:write("perigee bench: ", problem, "\n")
     return 1
   end
   print("\nwritten: " .. out)

@@ -246,9 +246,9 @@ static void average_and_swap (void **state) {
   copies c = copy_all(&f);
   assert_int_equal(peri_ema_update(N, f.s[0], f.p, 1), 0);
   expect_close(&f, c, 0);               /* decay 1 changes nothing */
-  assert_int_equal(peri_ema_update(N, f.s[0], f.p, 0.75), 0);
+  for (int t = 0; t < 2; t++) assert_int_equal(peri_ema_update(N, f.s[0], f.p, 0.75), 0);
   for (int i = 0; i < N; i++)
-    for (int64_t k = 0; k < f.p[i]->count; k++) c.x[N + i][k] = 0.25 * c.x[i][k];
+    for (int64_t k = 0; k < f.p[i]->count; k++) c.x[N + i][k] = (1 - 0.75 * 0.75) * c.x[i][k];
   expect_close(&f, c, 1e-15);
   assert_int_equal(peri_swap(N, f.p, f.s[0]), 0);
   for (int i = 0; i < N; i++) {
@@ -314,8 +314,8 @@ static void graphs_notice (void **state) {
   tear_down(&f);
 }
 
-/* A gradient may be the parameter itself: p - lr p. */
-static void gradient_may_be_the_parameter (void **state) {
+/* Gradients may be what is written, and are read as they were: p - lr p, and p - lr q, q - lr p. */
+static void gradients_may_be_parameters (void **state) {
   fixture f;
   (void) state;
   set_up(&f);
@@ -325,7 +325,29 @@ static void gradient_may_be_the_parameter (void **state) {
   for (int i = 0; i < N; i++)
     for (int64_t k = 0; k < f.p[i]->count; k++) c.x[i][k] *= 0.5;
   expect_close(&f, c, 0);
+  peri_tensor *p[] = {f.p[0], f.s[0][0]}, *q[] = {f.s[0][0], f.p[0]};
+  for (int64_t k = 0; k < f.p[0]->count; k++) {
+    data(f.s[0][0])[k] = (peri_real) (c.x[N][k] = (double) k);
+    double x = c.x[0][k], y = c.x[N][k];
+    c.x[0][k] = x - 0.5 * y;
+    c.x[N][k] = y - 0.5 * x;
+  }
+  assert_int_equal(peri_sgd_step(2, p, q, NULL, &o), 0);
+  expect_close(&f, c, 0);
   free_copies(c);
+  tear_down(&f);
+}
+
+/* For constant gradients v - mean^2 goes to 0 and rounds below it. */
+static void centered_variance_stays_positive (void **state) {
+  fixture f;
+  (void) state;
+  set_up(&f);
+  peri_rmsprop o = {.lr = 1e-3, .rho = 0.5, .eps = 1e-30, .scale = 1, .eps_inside = true};
+  for (int t = 1; t <= 200; t++)
+    assert_int_equal(peri_rmsprop_step(N, f.p, f.g, f.s[0], f.s[1], NULL, &o), 0);
+  for (int i = 0; i < N; i++)
+    for (int64_t k = 0; k < f.p[i]->count; k++) assert_true(isfinite(data(f.p[i])[k]));
   tear_down(&f);
 }
 
@@ -430,7 +452,8 @@ int main (void) {
     cmocka_unit_test(norm_is_euclid_s),
     cmocka_unit_test(threads_do_not_matter),
     cmocka_unit_test(graphs_notice),
-    cmocka_unit_test(gradient_may_be_the_parameter),
+    cmocka_unit_test(gradients_may_be_parameters),
+    cmocka_unit_test(centered_variance_stays_positive),
     cmocka_unit_test(refusals_change_nothing),
     cmocka_unit_test(every_allocation_may_fail),
   };

@@ -35,7 +35,7 @@ static double smaller (double x, double y) { return -larger(-x, -y); }
   F(sigmoid, sigmoid(x)) F(tanh, tanh(x)) F(softplus, softplus(x)) F(log_sigmoid, -softplus(-x)) \
   F(silu, x / (1 + exp(-x))) F(gelu, 0.5 * x * (1 + erf(x * sqrt(0.5)))) \
   F(relu_grad, y > 0 ? x : 0) F(sigmoid_grad, x * y * (1 - y)) F(tanh_grad, x * (1 - y * y)) \
-  F(bce_logits, softplus(x) - x * y) F(bce_grad, z * (sigmoid(x) - y)) \
+  F(bce_logits, softplus(x) - x * y) F(bce_grad, z * (1 / (1 + exp(-x)) - y)) \
   F(eq, x == y) F(ne, x != y) F(lt, x < y) F(le, x <= y) F(gt, x > y) F(ge, x >= y) \
   F(sign, x != x ? x : (x > 0) - (x < 0)) F(floor, floor(x)) F(round, nearbyint(x)) \
   F(is_finite, isfinite(x) != 0) F(where, x != 0 ? y : z)
@@ -203,7 +203,7 @@ static void test_wrong_types (peri_opcode op) {
     c.base[i] = peri_full(types[i] == 'i' ? PERI_REAL : PERI_BYTE, peri_shape_of(c.in[i]), 1);
     assert_null(run_case(&c));
     expect_failure(PERI_E_TYPE, starts_with_name(op), types[i] == 'i' ? "real" : "byte",
-                   types[i] == 'i' ? "index()" : types[i] == 't' ? "real()" : "byte", NULL);
+                   types[i] == 'i' ? "index()" : types[i] == 't' ? "real()" : "convert", NULL);
   }
 }
 

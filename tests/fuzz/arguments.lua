@@ -23,7 +23,7 @@ end
 
 local closed
 do
-  local scope <close> = peri.scope()
+  local _ <close> = peri.scope()
   closed = peri.ones(2)
 end
 
@@ -78,6 +78,7 @@ local function add_table (prefix, t, seen)
     end
   end
 end
+assert(core.h5)                                 -- a room that is loaded at its first mention
 add_table("", core, { [core] = true })
 local function add_methods (prefix, object)
   local meta = debug.getmetatable(object)

@@ -10,6 +10,10 @@ local folder = os.tmpname()
 os.remove(folder)
 assert(core.sys.mkdir(folder))
 
+-- What the user would be told.
+local said = {}
+function fetch.say (format, ...) said[#said + 1] = format:format(...) end
+
 local function write (path, text)
   local file = assert(io.open(path, "wb"))
   file:write(text)
@@ -330,7 +334,9 @@ check.test("a package is fetched once, and a damaged file again", function ()
   check.equal(calls.n, 1)
   write(place .. "/second", random_bytes("third", 1000, 0, 255))
   check.equal(fetch.check(entry, place)[2].state, "damaged")
+  said = {}
   assert(fetch.get(entry, {root = root, ways = {way}}))
+  check.equal(said[1], place .. "/second is damaged; fetching it again")
   check.equal(calls.n, 2)
   os.remove(place .. "/first")
   check.equal(fetch.check(entry, place)[1].state, "missing")
@@ -438,6 +444,22 @@ check.test("load tells what may be judged", function ()
   check.equal(info.sha256, train.sha256)
   check.equal(train.n, 59000)
   check.equal(info.validation.n, 1000)
+end)
+
+check.test("where MNIST cannot be had an experiment goes on with strokes and says so", function ()
+  local get = fetch.get
+  fetch.get = function () return nil, "cannot fetch mnist (no network)", "system" end
+  said = {}
+  local train, test, info = data.load {}
+  fails("no network", data.mnist {})
+  fetch.get = get
+  check.equal(train.n, 60000)
+  check.equal(test.n, 10000)
+  check.equal(info.name, "strokes")
+  check.equal(info.judged, false)
+  check.equal(info.why, "MNIST could not be had")
+  check.equal(#said, 1)
+  check.is_true(said[1]:find("no network", 1, true) and said[1]:find("data=strokes", 1, true))
 end)
 
 check.test("what was loaded is on record, once", function ()

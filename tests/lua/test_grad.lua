@@ -74,8 +74,8 @@ check.test("a penalty on the norm of a gradient trains", function ()
     return (((g * g):sum(2) + 1e-12):sqrt() - 1):square():mean()
   end
   local first, last
-  for step = 1, 300 do
-    local scope <close> = peri.scope()
+  for _ = 1, 300 do
+    local _ <close> = peri.scope()
     local loss = penalty()
     local g = peri.grad(loss, { w1, b1, w2 })
     for i, p in ipairs { w1, b1, w2 } do p:assign(p:detach() - 0.1 * g[i]) end

@@ -42,7 +42,7 @@ end)
 check.test("a tensor whose scope closed is empty, one that is kept is not", function ()
   local lost, kept
   do
-    local scope <close> = peri.scope()
+    local _ <close> = peri.scope()
     lost = peri.ones(2)
     kept = peri.ones(2):keep()
   end
@@ -57,10 +57,10 @@ check.test("scopes nest, and close when an error passes through", function ()
   local before = peri.memory().live
   local inner
   pcall(function ()
-    local scope <close> = peri.scope()
+    local _ <close> = peri.scope()
     local x = peri.ones(100)
     do
-      local scope2 <close> = peri.scope()
+      local _ <close> = peri.scope()
       inner = x * 2
     end
     check.raises(function () return inner:sum() end, "its scope closed")
@@ -74,7 +74,7 @@ end)
 check.test("the memory of a loop does not grow", function ()
   local w = peri.rng(1):normal(50, 50):requires_grad(true)
   local function step ()
-    local scope <close> = peri.scope()
+    local _ <close> = peri.scope()
     return peri.grad((w:matmul(w)):tanh():sum(), { w })[1]:sum():item()
   end
   for _ = 1, 10 do step() end

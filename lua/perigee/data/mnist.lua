@@ -129,7 +129,7 @@ local known = {binarize = "string?", rng = "rng?", folder = "string?", validatio
 function mnist.load (given)
   local o = options.check("data.mnist", given, known)
   local binarize = set.check_drawing("data.mnist", o)
-  local held = set.check_integer("data.mnist", "validation", o.validation or 0, 0, math.maxinteger)
+  local held = set.check_integer("data.mnist", "validation", o.validation or 0, 0)
   local _ <close> = core.scope()
   local first, second, code = read_folder(o.folder)
   if not first then return nil, second, code end

@@ -57,14 +57,15 @@ end
 ---@param name string
 ---@param value any
 ---@param low integer
----@param high integer
+---@param high integer|nil
 ---@param level integer|nil whom the error blames, the caller's caller when absent
 ---@return integer
 local function check_integer (who, name, value, low, high, level)
   local i = math.type(value) and math.tointeger(value)
-  if not i or i < low or i > high then
-    error(("%s: %s = %s is not an integer from %d to %d"):format(who, name, tostring(value), low,
-                                                                 high), level or 3)
+  if not i or i < low or i > (high or i) then
+    local range = high and ("from %d to %d"):format(low, high) or ("of %d or more"):format(low)
+    error(("%s: %s = %s is not an integer %s"):format(who, name, tostring(value), range),
+          level or 3)
   end
   return i
 end
@@ -180,7 +181,7 @@ end
 ---@return fun(): userdata|nil, userdata|nil, integer|nil x, labels, place of the first
 function Set:each (given)
   local o = options.check("each", given, {batch = "integer?"})
-  local batch = check_integer("each", "batch", o.batch or 100, 1, math.maxinteger)
+  local batch = check_integer("each", "batch", o.batch or 100, 1)
   local first, scope = 1, nil
   local guard = setmetatable({}, {__close = function ()
     if scope then scope:close() end
@@ -240,7 +241,7 @@ end
 ---@param step integer from 1
 ---@return userdata index (batch)
 function Loader:indices (step)
-  step = check_integer("batch", "step", step, 1, math.maxinteger)
+  step = check_integer("batch", "step", step, 1)
   local first = (step - 1) % self.per_epoch * self.batch + 1
   local last = first + self.batch - 1
   local shuffled = order(self, self:epoch(step))

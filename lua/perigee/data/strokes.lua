@@ -119,7 +119,7 @@ function strokes.load (given)
   end
   local counts = {train = integer("n", 60000, 1, MOST), test = integer("test", 10000, 1, MOST)}
   local held = integer("validation", 0, 0, counts.train - 1)
-  local seed = integer("seed", 1, 0, math.maxinteger)
+  local seed = integer("seed", 1, 0)
 
   local _ <close> = core.scope()
   local knots, bases = tables()

@@ -104,33 +104,40 @@ function code.install ()
 end
 
 ---Where the script is; names of sources below its folder are relative to it.
----@param path string? nil for code that is in no file
+---@param path string
 function code.set_script (path)
-  local content = path and read(path)
+  local content = read(path)
   if not content then return end
   record(path, content)
   script_folder = core.sys.realpath(path):match("^(.*)/[^/]*$")
 end
 
----The sources so far, sorted by name.
+---The script is a line of code.
+---@param content string
+function code.set_inline (content)
+  record("/command line", content)
+end
+
+---The sources so far, sorted by name; not the command line's, which compute nothing.
 ---@return perigee.Source[]
 function code.sources ()
-  for _, s in ipairs(sources) do s.name = name_of(s.path) end
-  table.sort(sources, function (a, b) return a.name < b.name end)
-  return sources
+  local list = {}
+  for _, s in ipairs(sources) do
+    s.name = name_of(s.path)
+    if not s.name:match("^lua/perigee/cli/") then list[#list + 1] = s end
+  end
+  table.sort(list, function (a, b) return a.name < b.name end)
+  return list
 end
 
 ---What was loaded so far is what the run id covers; anything later is marked late.  The rooms of
----the library that are loaded at their first mention are loaded now, so that they are covered.  The
----command line is left out: it computes nothing.
+---the library that are loaded at their first mention are loaded now, so that they are covered.
 ---@return string canonical one line a source: name and sha256
 function code.settle ()
   for _, room in ipairs { "nn", "optim", "dist", "data" } do require("perigee." .. room) end
   local lines = {}
   for _, s in ipairs(code.sources()) do
-    if not s.late and not s.name:match("^lua/perigee/cli/") then
-      lines[#lines + 1] = s.name .. "\t" .. s.sha256
-    end
+    if not s.late then lines[#lines + 1] = s.name .. "\t" .. s.sha256 end
   end
   settled = true
   return table.concat(lines, "\n")

@@ -74,11 +74,16 @@ local function resume (run, earlier)
   return true
 end
 
--- The arguments of a script that was not started by `perigee run`.
+-- The code and the arguments of a script that was not started by `perigee run`.
 local function read_arguments ()
   local argv = rawget(_G, "arg") or {}
-  session.script = argv[0]
-  code.set_script(argv[0])
+  local is_inline = argv[-1] == "-e"
+  if not argv[-1] or argv[0] == "-" then
+    error("peri.run wants a script in a file: a run's code is kept and can be read again", 3)
+  end
+  code.install()
+  if is_inline then code.set_inline(argv[0]) else code.set_script(argv[0]) end
+  session.script = not is_inline and argv[0] or nil
   session.arguments = session.parse(argv)
 end
 

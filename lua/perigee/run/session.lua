@@ -126,13 +126,21 @@ function session.finish ()
   run:release(true)
 end
 
----The script failed: what it said goes to the file, beside the last checkpoint.
+---The script failed, or Ctrl-C ended it outside of its steps: what it said goes to the file, beside
+---the last checkpoint.
 ---@param message string
 function session.fail (message)
   local run = session.current
   if not run then return end
-  run.record.head.status, run.record.head.message = "failed", message:match("^[^\n]*"):sub(1, 4000)
+  local head = run.record.head
+  message = message:match("^[^\n]*"):sub(1, 4000)
+  if message:match("interrupted$") then
+    head.status = "preempted"
+  else
+    head.status, head.message = "failed", message
+  end
   run:save(false)
+  io.stderr:write("run: ", run.path, " (", head.status, ")\n")
   session.current = nil
   run:release()
 end
@@ -166,30 +174,25 @@ function session.execute (path, argv, mode)
   table.move(argv, 1, #argv, 1, list)
   rawset(_G, "arg", list)
   local ok, problem = xpcall(chunk, explain, table.unpack(list))
-  return session.ended(ok, problem, mode ~= "script")
-end
-
----A script has ended: end its run.
----@param ok boolean
----@param problem string? the error with its traceback
----@param insist boolean? a script without peri.run is an error
----@return integer exit_code
-function session.ended (ok, problem, insist)
   if not ok then
     if session.current then session.current.progress:clear() end
     io.stdout:flush()
     io.stderr:write("perigee: ", problem, "\n")
-    session.fail(problem)
-    return 1
   end
-  if session.current then
-    session.finish()
-  elseif insist and not session.started then
+  session.ended(ok, problem)
+  if ok and mode ~= "script" and not session.started then
     io.stderr:write(string.format("perigee: %s never called peri.run: nothing was recorded " ..
-      "(`perigee %s` runs a script that is not an experiment)\n", session.script, session.script))
+      "(`perigee %s` runs a script that is not an experiment)\n", path, path))
     return 1
   end
-  return 0
+  return ok and 0 or 1
+end
+
+---A script has ended, and its error, if any, was printed: end its run.
+---@param ok boolean
+---@param problem string? the error with its traceback
+function session.ended (ok, problem)
+  if ok then session.finish() else session.fail(problem) end
 end
 
 ---The number after --threads and --checkpoint-every, or leave with exit code 2.
