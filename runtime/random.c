@@ -98,20 +98,22 @@ typedef struct {
 } draw_job;
 
 /* In [0, 1): 24 bits of a word; in double 53, the low ones from a second word. */
-static peri_real unit (uint32_t high, uint32_t low) {
+static inline peri_real unit (uint32_t high, uint32_t low) {
 #ifdef PERI_DOUBLE
   return (peri_real) (((uint64_t) high << 32 | low) >> 11) * 0x1p-53;
 #else
   (void) low;
-  return (peri_real) (high >> 8) * 0x1p-24f;
+  return (peri_real) (int32_t) (high >> 8) * 0x1p-24f;
 #endif
 }
 
-/* Four numbers a block: word w of block i at 4 i + w.  In double the low bits come from another word. */
-static void fill_uniform (uint32_t (*words)[BLOCKS], peri_real *out) {
-  for (int i = 0; i < BLOCKS; i++)
-    for (int w = 0; w < 4; w++) out[4 * i + w] = unit(words[w][i], words[w ^ 1][i] * 0x9E3779B1u);
+/* Four numbers a block, all first words of a group before all second ones. */
+PERI__BODY fill_uniform_body (uint32_t (*words)[BLOCKS], peri_real *out) {
+  for (int w = 0; w < 4; w++)
+    for (int i = 0; i < BLOCKS; i++)
+      out[w * BLOCKS + i] = unit(words[w][i], words[w ^ 1][i] * 0x9E3779B1u);
 }
+PERI__DISPATCH(fill_uniform, (uint32_t (*words)[BLOCKS], peri_real *out), (words, out))
 
 /* x = -log u: Box & Muller 1958 with u in (0, 1], so no logarithm of 0. */
 #define RADIUS vsqrt(K(-2) * vlog(1 - x))
@@ -129,8 +131,8 @@ static void fill_normal (uint32_t (*words)[BLOCKS], peri_real *out) {
   const double none[2] = {0};
   peri_real u[2 * BLOCKS], v[2 * BLOCKS];
   const peri_real *in[] = {u, v};
-  for (int i = 0; i < BLOCKS; i++)
-    for (int w = 0; w < 2; w++) {
+  for (int w = 0; w < 2; w++)
+    for (int i = 0; i < BLOCKS; i++) {
       u[i + w * BLOCKS] = unit(words[2 * w][i], words[2 * w + 1][i] * 0x9E3779B1u);
       v[i + w * BLOCKS] = unit(words[2 * w + 1][i], words[2 * w][i] * 0x85EBCA77u);
     }

@@ -1,4 +1,4 @@
--- Derivatives as a script sees them: order, graphs, messages, and a penalty on a gradient that trains.
+-- Derivatives as a script sees them: order, graphs, messages, and a penalty on a gradient.
 
 local check = require "check"
 local peri = require "perigee"
@@ -58,7 +58,8 @@ check.test("an error in backward names the line of the forward operation", funct
   local y = w * w                                              -- the line to be named
   local line = debug.getinfo(1, "l").currentline - 1
   w:assign(peri.zeros(2))
-  check.raises(function () peri.grad(y:sum(), { w }) end, "backward of mul at .*test_grad.lua:" .. line)
+  check.raises(function () peri.grad(y:sum(), { w }) end,
+               "backward of mul at .*test_grad.lua:" .. line)
 end)
 
 check.test("a penalty on the norm of a gradient trains", function ()
