@@ -203,7 +203,7 @@ static int l_has (lua_State *L) {
 }
 
 static bool collect_member (void *arg, const char *name, peri_h5_kind kind) {
-  char sort = kind == PERI_H5_GROUP ? 'g' : kind == PERI_H5_OTHER ? 'o' : 'd';
+  char sort = kind == PERI_H5_GROUP ? 'g' : kind == PERI_H5_NONE ? 'o' : 'd';
   return peri_bytes_add(arg, &sort, 1) == PERI_OK &&
          peri_bytes_add(arg, name, strlen(name) + 1) == PERI_OK;
 }

@@ -26,6 +26,7 @@ cmake_minimum_required(VERSION 3.25)
 project(stub LANGUAGES C)
 option(PERI_TESTS "" ON)
 add_executable(perigee bindings/main.c)
+add_custom_target(perigee_h5 DEPENDS perigee)
 END
 cat > tree/bindings/main.c << 'END'
 #include <stdio.h>

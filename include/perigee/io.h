@@ -84,8 +84,9 @@ peri_status peri_h5_set_text (peri_h5 *f, const char *object, const char *attrib
 peri_h5 *peri_h5_open (const char *path);
 bool peri_h5_has (peri_h5 *f, const char *name);
 
+/* OTHER: data of a type that is not read.  NONE: neither a group nor a dataset. */
 typedef enum { PERI_H5_GROUP, PERI_H5_FLOAT, PERI_H5_SIGNED, PERI_H5_UNSIGNED, PERI_H5_BOOLEAN,
-               PERI_H5_TEXT, PERI_H5_OTHER } peri_h5_kind;
+               PERI_H5_TEXT, PERI_H5_OTHER, PERI_H5_NONE } peri_h5_kind;
 typedef struct {
   peri_h5_kind kind;
   int bytes;                /* of one number */

@@ -130,8 +130,8 @@ int peri__open_file (const char *path, int64_t *size) {
 bool peri__check_claim (const char *path, double claimed, double stored) {
   double memory = (double) sysconf(_SC_PHYS_PAGES) * (double) sysconf(_SC_PAGESIZE);
   if (claimed > 1100 * stored + 65536) {     /* deflate never shrinks by more than 1032 */
-    peri_fail(PERI_E_FORMAT, "%s is damaged: it claims %.0f bytes of data and stores %.0f", path,
-              claimed, stored);
+    peri_fail(PERI_E_FORMAT, "%s is damaged or empty: it claims %.0f bytes of data and stores "
+              "%.0f", path, claimed, stored);
     return false;
   }
   if (claimed > memory) {

@@ -31,8 +31,10 @@ static const char *reason (char out[160]) {
 
 peri_status peri__h5_fail (const peri_h5 *f, const char *doing, const char *name) {
   char why[160];
+  const char *state = f->writing ? "" : strstr(reason(why), "version number")
+                    ? " is damaged or made by a newer HDF5" : " is damaged";
   return peri_fail(f->writing ? PERI_E_SYSTEM : PERI_E_FORMAT, "%s%s: cannot %s %s: %s", f->path,
-                   f->writing ? "" : " is damaged", doing, *name ? name : "/", reason(why));
+                   state, doing, *name ? name : "/", reason(why));
 }
 
 void peri__h5_release (hid_t id) {

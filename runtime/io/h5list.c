@@ -20,7 +20,7 @@ typedef struct {
 static herr_t on_member (hid_t group, const char *name, const H5L_info_t *link, void *arg) {
   const listing *l = arg;
   char path[2 * PERI__H5_NAME];
-  peri_h5_kind kind = PERI_H5_OTHER;
+  peri_h5_kind kind = PERI_H5_NONE;
   (void) group;
   if (strlen(name) >= PERI__H5_NAME) return 0;       /* it could not be asked for */
   snprintf(path, sizeof path, "%s%s%s", l->group, *l->group ? "/" : "", name);

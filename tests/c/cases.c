@@ -37,7 +37,7 @@ static void add_name (builder *b, const char *format, ...) {
 static int64_t size_of (const builder *b, char letter) {
   static const struct { char letter; int small, large; } sizes[] = {
     {'0', 0, 0}, {'1', 1, 1}, {'A', 2, 37}, {'B', 3, 41}, {'C', 4, 29}, {'V', 11, 70001},
-    {'P', 2, 3}, {'Q', 3, 2}, {'M', 3, 150}, {'K', 4, 310}, {'N', 2, 170}};
+    {'P', 2, 3}, {'Q', 3, 2}, {'M', 3, 150}, {'K', 4, 500}, {'N', 2, 170}};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
     if (sizes[i].letter == letter)
       return b->sizes == LARGE_SIZES ? sizes[i].large : sizes[i].small;

@@ -1,5 +1,5 @@
--- Calls every bound function with arguments of the wrong kind, shape and range, and with right ones
--- among them.  A call may raise a one-line error or return; the process must not crash, and under the
+-- Calls every bound function with arguments of the wrong kind, shape and range, and right ones among
+-- them.  A call may raise a one-line error or return; the process must not crash, and under the
 -- sanitizers must not touch what it does not own.  perigee tests/fuzz/arguments.lua [CALLS] [SEED]
 
 local peri = require "perigee"

@@ -5,6 +5,7 @@ local check     = require "check"
 local core      = require "perigee.core"
 local arguments = require "perigee.run.arguments"
 local claim     = require "perigee.run.claim"
+local column    = require "perigee.run.column"
 local code      = require "perigee.run.code"
 local config    = require "perigee.run.config"
 local evaluate  = require "perigee.run.evaluate"
@@ -176,10 +177,27 @@ test("a metric is NaN where it was not logged", function ()
   m:add("train", 2, 11, { b = 2 })
   m:add("train", 2, 12, { a = 3 })
   local s = m.splits.train
-  check.equal(s.step, { 1, 2 })
-  check.equal(s.wall, { 10, 11 })
-  check.equal(s.columns.a, { 1.0, 3.0 })
-  check.is_true(is_nan(s.columns.b[1]) and s.columns.b[2] == 2.0)
+  check.equal(s.step:list(), { 1, 2 })
+  check.equal(s.wall:list(), { 10, 11 })
+  check.equal(s.columns.a:list(), { 1.0, 3.0 })
+  check.equal(s.columns.b:list(), { 0 / 0, 2.0 })
+end)
+
+test("a column of any length holds what was pushed, to the last bit", function ()
+  for _, n in ipairs { 0, 1, 127, 128, 129, 256, 1000 } do
+    local floats, integers = column.new "d", column.new "j"
+    local want_f, want_i = {}, {}
+    for i = 1, n do
+      want_f[i], want_i[i] = math.sin(i) / 3, i * math.maxinteger // n
+      floats:push(0.0)
+      floats:amend(want_f[i])
+      integers:push(want_i[i])
+      check.equal(floats:last(), want_f[i])
+    end
+    check.equal({ floats:list(), integers:list() }, { want_f, want_i })
+    check.equal({ floats:count(), integers:count() }, { n, n })
+    check.equal(floats:cut(n // 2):list(), table.move(want_f, 1, n // 2, 1, {}))
+  end
 end)
 
 test("cutting forgets exactly what was logged after a step", function ()

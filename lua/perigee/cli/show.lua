@@ -43,7 +43,7 @@ local function show_metrics (m)
     for _, name in ipairs(text.keys(s.columns)) do
       local values, key = {}, split .. "." .. name
       local low, high = math.huge, -math.huge
-      for _, v in ipairs(s.columns[name]) do
+      for _, v in ipairs(s.columns[name]:list()) do
         if v == v then
           values[#values + 1] = v
           low, high = math.min(low, v), math.max(high, v)

@@ -77,7 +77,10 @@ local function finish_step (run, last)
   end
   local signal = core.sys.signal()
   if signal then return loop.stop(run, signal, true) end
-  if last or core.sys.clock() - run.saved_at >= run.checkpoint_every then run:save(true) end
+  -- The first step is saved at once: a disk that is too small shows now and not in hours.
+  local due = last or not run.has_checkpoint
+    or core.sys.clock() - run.saved_at >= run.checkpoint_every
+  if due then run:save(true) end
 end
 
 local known = { batch = true, count = true }

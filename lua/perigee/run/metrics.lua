@@ -1,12 +1,13 @@
 -- The tables of a run's numbers: per split one row a step, one float64 column a metric, NaN where a
 -- metric was not logged.  Knows no files.
 
-local text = require "perigee.run.text"
+local column = require "perigee.run.column"
+local text   = require "perigee.run.text"
 
 ---@class perigee.Split
----@field step integer[]
----@field wall number[] unix seconds
----@field columns table<string, number[]>
+---@field step perigee.Column integers
+---@field wall perigee.Column unix seconds
+---@field columns table<string, perigee.Column>
 ---@field first table<string, integer> the step at which a column was first logged
 
 ---@class perigee.Metrics
@@ -39,23 +40,22 @@ end
 function Metrics:add (split, step, wall, values)
   local s = self.splits[split]
   if not s then
-    s = { step = {}, wall = {}, columns = {}, first = {} }
+    s = { step = column.new "j", wall = column.new "d", columns = {}, first = {} }
     self.splits[split] = s
   end
-  local n = #s.step
-  if s.step[n] ~= step then
-    n = n + 1
-    s.step[n], s.wall[n] = step, wall
-    for _, column in pairs(s.columns) do column[n] = nan end
+  if s.step:last() ~= step then
+    s.step:push(step)
+    s.wall:push(wall)
+    for _, c in pairs(s.columns) do c:push(nan) end
   end
   for name, value in pairs(values) do
-    local column = s.columns[name]
-    if not column then
-      column = {}
-      for i = 1, n do column[i] = nan end
-      s.columns[name], s.first[name] = column, step
+    local c = s.columns[name]
+    if not c then
+      c = column.new "d"
+      for _ = 1, s.step:count() do c:push(nan) end
+      s.columns[name], s.first[name] = c, step
     end
-    column[n] = value + 0.0
+    c:amend(value + 0.0)
   end
 end
 
@@ -65,22 +65,21 @@ end
 ---@return boolean
 function Metrics:reaches (split, step)
   local s = self.splits[split]
-  return s ~= nil and #s.step > 0 and s.step[#s.step] >= step
+  return s ~= nil and s.step:count() > 0 and s.step:last() >= step
 end
 
 ---Forget the rows after a step, and columns that only they had.
 ---@param step integer
 function Metrics:cut (step)
   for name, s in pairs(self.splits) do
-    local n = #s.step
-    while n > 0 and s.step[n] > step do
-      s.step[n], s.wall[n] = nil, nil
-      for _, column in pairs(s.columns) do column[n] = nil end
-      n = n - 1
-    end
+    local steps = s.step:list()
+    local n = #steps
+    while n > 0 and steps[n] > step do n = n - 1 end
     for key, first in pairs(s.first) do
       if first > step then s.columns[key], s.first[key] = nil, nil end
     end
+    s.step, s.wall = s.step:cut(n), s.wall:cut(n)
+    for key, c in pairs(s.columns) do s.columns[key] = c:cut(n) end
     if n == 0 then self.splits[name] = nil end
   end
 end
@@ -97,15 +96,16 @@ function Metrics:summary ()
   local summary = {}
   for _, split in ipairs(self:names()) do
     local s = self.splits[split]
+    local steps = s.step:list()
     for _, name in ipairs(text.keys(s.columns)) do
-      local key, column = split .. "." .. name, s.columns[name]
+      local key = split .. "." .. name
       local goal = (self.about[key] or {}).goal
       local final, best, at
-      for i, v in ipairs(column) do
+      for i, v in ipairs(s.columns[name]:list()) do
         if v == v then
           final = v
           if best == nil or (goal == "max" and v > best) or (goal ~= "max" and v < best) then
-            best, at = v, s.step[i]
+            best, at = v, steps[i]
           end
         end
       end

@@ -3,6 +3,7 @@
 
 local core    = require "perigee.core"
 local text    = require "perigee.run.text"
+local column  = require "perigee.run.column"
 local metrics = require "perigee.run.metrics"
 
 local store = {}
@@ -90,12 +91,12 @@ end
 function Writer:metrics (m)
   for _, split in ipairs(m:names()) do
     local s, path = m.splits[split], "/metrics/" .. split
-    self:call("write_i64", path .. "/step", s.step)
-    self:call("write_f64", path .. "/wall", s.wall)
+    self:call("write_i64", path .. "/step", s.step:list())
+    self:call("write_f64", path .. "/wall", s.wall:list())
     self:attrs(path .. "/wall", { unit = "s since 1970-01-01 UTC" })
     for _, name in ipairs(text.keys(s.columns)) do
       local dataset = path .. "/" .. name
-      self:call("write_f64", dataset, s.columns[name])
+      self:call("write_f64", dataset, s.columns[name]:list())
       self:attrs(dataset, m.about[split .. "." .. name] or {})
       self:attrs(dataset, { first_step = s.first[name] })
       self:call("scale", dataset, path .. "/step", "step")
@@ -213,15 +214,20 @@ function Reader:metrics ()
   local m = metrics.new()
   for _, split in ipairs(self:list("/metrics")) do
     local path = "/metrics/" .. split.name
-    local s = { step = self:numbers(path .. "/step"), columns = {}, first = {} }
-    s.wall = self:numbers(path .. "/wall")
+    local steps = self:numbers(path .. "/step")
+    for _, v in ipairs(steps) do
+      if math.type(v) ~= "integer" then give_up("%s/step is not a list of integers", path) end
+    end
+    local s = { step = column.new("j", steps), columns = {}, first = {} }
+    s.wall = column.new("d", self:numbers(path .. "/wall"))
     for _, entry in ipairs(self:list(path)) do
       local name, dataset = entry.name, path .. "/" .. entry.name
       if name ~= "step" and name ~= "wall" then
         local about = self:attrs(dataset)
-        s.columns[name] = self:numbers(dataset)
-        s.first[name] = math.tointeger(about.first_step) or s.step[1]
-        if #s.columns[name] ~= #s.step then give_up("%s and step differ in length", dataset) end
+        local values = self:numbers(dataset)
+        s.columns[name] = column.new("d", values)
+        s.first[name] = math.tointeger(about.first_step) or steps[1]
+        if #values ~= #steps then give_up("%s and step differ in length", dataset) end
         for k, v in pairs(about) do
           local is_ours = k == "goal" or k == "unit" or k == "kind"
           if is_ours and type(v) == "string" then
