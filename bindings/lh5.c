@@ -67,13 +67,14 @@ static int l_write (lua_State *L) {
   if (!peri__is_box(L, 3))
     return peri__bad_argument(L, 3, "tensor or string expected, got %s; lists of numbers are for "
                               "write_f64, write_i64 and write_u64", luaL_typename(L, 3));
-  const peri_tensor *x = peri__check_tensor(L, 3);
   if (!lua_isnoneornil(L, 4)) {
     luaL_checktype(L, 4, LUA_TTABLE);
     lua_pushliteral(L, "compress");
     lua_rawget(L, 4);
     compress = lua_toboolean(L, -1);
   }
+  /* last: collecting garbage can close a forgotten scope, and a tensor with it */
+  const peri_tensor *x = peri__check_tensor(L, 3);
   return peri__answer(L, peri_h5_write(f, name, x, compress));
 }
 

@@ -74,8 +74,9 @@ static const char *const *check_texts (lua_State *L, int i, int *n) {
 static int l_png_write (lua_State *L) {
   int n;
   const char *path = peri__check_path(L, 1);
-  const peri_tensor *x = peri__check_tensor(L, 2);
   const char *const *text = check_texts(L, 3, &n);
+  /* last: collecting garbage can close a forgotten scope, and a tensor with it */
+  const peri_tensor *x = peri__check_tensor(L, 2);
   return peri__answer(L, peri_png_write(path, x, n, text));
 }
 

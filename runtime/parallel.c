@@ -84,7 +84,9 @@ int peri_threads (void) {
 
 void peri_set_threads (int n) {
   pthread_mutex_lock(&one_job);
+  pthread_mutex_lock(&pool.lock);                      /* a late worker may be reading it */
   pool.wanted = n < 1 ? 1 : n < MAXTHREADS ? n : MAXTHREADS;
+  pthread_mutex_unlock(&pool.lock);
   pthread_mutex_unlock(&one_job);
 }
 

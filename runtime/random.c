@@ -10,43 +10,64 @@
 #include "philox.h"
 #include "shape.h"
 
-enum { LANES = 16, BLOCKS = 128, WORDS = 4 * BLOCKS, CHUNK = 32 * WORDS };
+enum { BLOCKS = 128, WORDS = 4 * BLOCKS, CHUNK = 32 * WORDS };
 
-/* Ten rounds on n counters side by side. */
-PERI__BODY rounds (int n, uint64_t key, uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t *c3) {
-  uint32_t k0 = (uint32_t) key, k1 = (uint32_t) (key >> 32);
-  for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-    for (int i = 0; i < n; i++) {
-      uint64_t p = (uint64_t) 0xD2511F53u * c0[i], q = (uint64_t) 0xCD9E8D57u * c2[i];
-      c0[i] = (uint32_t) (q >> 32) ^ c1[i] ^ k0;
-      c2[i] = (uint32_t) (p >> 32) ^ c3[i] ^ k1;
-      c1[i] = (uint32_t) q;
-      c3[i] = (uint32_t) p;
-    }
-}
+/* A counter's words stand in the low halves of 64-bit lanes, where one instruction multiplies them in
+   full; what gathers in the high halves is never read.  Compilers do not find this by themselves. */
+typedef uint64_t lanes_v2 __attribute__((vector_size(16)));
+typedef uint64_t lanes_v3 __attribute__((vector_size(32)));
+typedef uint64_t lanes_v4 __attribute__((vector_size(64)));
+typedef uint32_t words_v2 __attribute__((vector_size(8)));
+typedef uint32_t words_v3 __attribute__((vector_size(16)));
+typedef uint32_t words_v4 __attribute__((vector_size(32)));
 
-/* Blocks from, from + 1, ..: word w of block i at out[w][i]. */
-PERI__BODY philox_body (uint64_t key, uint64_t time, uint64_t from, uint32_t (*out)[BLOCKS]) {
-  for (int base = 0; base < BLOCKS; base += LANES) {
-    uint32_t c[4][LANES];
-    for (int i = 0; i < LANES; i++) {
-      uint64_t at = from + (uint64_t) (base + i);
-      c[0][i] = (uint32_t) at;
-      c[1][i] = (uint32_t) (at >> 32);
-      c[2][i] = (uint32_t) time;
-      c[3][i] = (uint32_t) (time >> 32);
-    }
-    rounds(LANES, key, c[0], c[1], c[2], c[3]);
-    for (int w = 0; w < 4; w++)
-      for (int i = 0; i < LANES; i++) out[w][base + i] = c[w][i];
+/* Blocks from, from + 1, ..: word w of block i at out[w][i].  from is a multiple of BLOCKS, so that only
+   the low word of the counter differs. */
+#define PHILOX(L, I, multiply) \
+  PERI__TARGET_##L static void philox_##L (uint64_t key, uint64_t time, uint64_t from, \
+                                           uint32_t (*out)[BLOCKS]) { \
+    enum { W = sizeof(lanes_##L) / 8 }; \
+    const lanes_##L zero = {0}, m0 = zero + 0xD2511F53u, m1 = zero + 0xCD9E8D57u; \
+    lanes_##L step = zero; \
+    for (uint64_t i = 0; i < W; i++) step[i] = i; \
+    for (uint64_t base = 0; base < BLOCKS; base += W) { \
+      lanes_##L c0 = step + (from + base), c1 = zero + (from >> 32); \
+      lanes_##L c2 = zero + time, c3 = zero + (time >> 32); \
+      uint32_t k0 = (uint32_t) key, k1 = (uint32_t) (key >> 32); \
+      for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) { \
+        lanes_##L p = (lanes_##L) multiply((I) c0, (I) m0), q = (lanes_##L) multiply((I) c2, (I) m1); \
+        c0 = (q >> 32) ^ c1 ^ (zero + k0); \
+        c2 = (p >> 32) ^ c3 ^ (zero + k1); \
+        c1 = q; \
+        c3 = p; \
+      } \
+      words_##L w[] = {__builtin_convertvector(c0, words_##L), __builtin_convertvector(c1, words_##L), \
+                       __builtin_convertvector(c2, words_##L), __builtin_convertvector(c3, words_##L)}; \
+      for (int i = 0; i < 4; i++) memcpy(&out[i][base], &w[i], sizeof w[i]); \
+    } \
   }
-}
-PERI__DISPATCH(philox, (uint64_t key, uint64_t time, uint64_t from, uint32_t (*out)[BLOCKS]),
-               (key, time, from, out))
+PHILOX(v2, __m128i, _mm_mul_epu32)
+PHILOX(v3, __m256i, _mm256_mul_epu32)
+PHILOX(v4, __m512i, _mm512_mul_epu32)
 
+static void philox (uint64_t key, uint64_t time, uint64_t from, uint32_t (*out)[BLOCKS]) {
+  static void (*const level[3]) (uint64_t, uint64_t, uint64_t, uint32_t (*) [BLOCKS]) = {
+    philox_v2, philox_v3, philox_v4};
+  level[peri__cpu_level()](key, time, from, out);
+}
+
+/* One block; the reference that the vectors are tested against. */
 void peri__philox (const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
-  memcpy(out, counter, 4 * sizeof out[0]);
-  rounds(1, (uint64_t) key[1] << 32 | key[0], &out[0], &out[1], &out[2], &out[3]);
+  uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
+  uint32_t k0 = key[0], k1 = key[1];
+  for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+    uint64_t p = (uint64_t) 0xD2511F53u * c0, q = (uint64_t) 0xCD9E8D57u * c2;
+    c0 = (uint32_t) (q >> 32) ^ c1 ^ k0;
+    c2 = (uint32_t) (p >> 32) ^ c3 ^ k1;
+    c1 = (uint32_t) q;
+    c3 = (uint32_t) p;
+  }
+  memcpy(out, (uint32_t[]) {c0, c1, c2, c3}, 4 * sizeof out[0]);
 }
 
 /* --- streams --- */
@@ -70,11 +91,13 @@ peri_rng peri_rng_at (const peri_rng *r, uint64_t time) {
   return (peri_rng) {.key = r->key, .time = time};
 }
 
+/* The position of the next `blocks` blocks; more than one begin at a multiple of BLOCKS. */
 static uint64_t take (peri_rng *r, uint64_t blocks) {
   if (r->clock && *r->clock != r->time) {
     r->time = *r->clock;
     r->position = 0;
   }
+  if (blocks > 1) r->position = (r->position + BLOCKS - 1) / BLOCKS * BLOCKS;
   uint64_t from = r->position;
   r->position += blocks;
   return from;

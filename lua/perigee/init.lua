@@ -22,6 +22,7 @@ end
 local rooms = { nn = true, optim = true, dist = true, data = true }
 
 return setmetatable(peri, {
+  rooms = rooms,                           -- for completion at the prompt
   __index = function (t, name)
     local value
     if rooms[name] then value = require("perigee." .. name)

@@ -7,6 +7,7 @@
 #include "h5.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -194,5 +195,6 @@ void peri_h5_close (peri_h5 *f) {
   if (!f) return;
   if (f->file >= 0) H5Fclose(f->file);
   H5garbage_collect();         /* the library keeps freed buffers; give them back */
+  malloc_trim(0);              /* and so does malloc: a file is built in memory as a whole */
   free(f);
 }

@@ -136,8 +136,9 @@ peri_status peri_h5_inspect (peri_h5 *f, const char *name, peri_h5_info *info) {
 static peri_status refuse (const peri_h5 *f, const char *name, const dataset *d) {
   static const char *const word[] = {"nothing", "floats", "integers", "integers", "booleans",
                                      "a text"};
-  static const char *const class[] = {"integers of an odd format", "floats of an odd format", "times", "texts", "bit fields",
-    "opaque data", "records", "references", "an enumeration", "lists", "arrays"};
+  static const char *const class[] = {"integers of an odd format", "floats of an odd format",
+    "times", "texts", "bit fields", "opaque data", "records", "references", "an enumeration",
+    "lists", "arrays"};
   H5T_class_t c = H5Tget_class(d->type);
   const char *what = d->info.kind != PERI_H5_OTHER ? word[d->info.kind]
                    : c >= 0 && c < H5T_NCLASSES ? class[c] : "data of an unknown type";

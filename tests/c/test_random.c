@@ -27,6 +27,24 @@ static void test_known_answers (void **state) {
   }
 }
 
+/* A draw's numbers are words of the blocks that the reference computes: all first words of a group of
+   128 blocks before all second ones. */
+static void test_draws_are_blocks (void **state) {
+  (void) state;
+  peri_scope scope = peri_scope_open();
+  peri_rng r = peri_rng_at(&(peri_rng) {.key = 0x0123456789abcdef}, 0xfedcba9876543210);
+  r.position = ((uint64_t) 7 << 32) - 256;              /* the carry into the second word is crossed */
+  peri_tensor *x = peri_rng_uniform(&r, peri_shape(1, (int64_t) 2048));
+  for (int64_t k = 0; k < x->count; k++) {
+    uint64_t at = ((uint64_t) 7 << 32) - 256 + (uint64_t) (k / 512 * 128 + k % 128);
+    uint32_t counter[] = {(uint32_t) at, (uint32_t) (at >> 32), 0x76543210, 0xfedcba98}, out[4];
+    peri__philox(counter, (uint32_t[]) {0x89abcdef, 0x01234567}, out);
+    double want = out[k % 512 / 128] * 0x1p-32;
+    assert_true(fabs(value(x, k) - want) < 0x1p-31);
+  }
+  peri_scope_close(scope);
+}
+
 /* --- distributions -------------------------------------------------------------------------------------- */
 
 static int ascending (const void *a, const void *b) {
@@ -346,7 +364,8 @@ static void test_empty_draws (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_known_answers), cmocka_unit_test(test_uniform), cmocka_unit_test(test_normal),
+    cmocka_unit_test(test_known_answers),
+    cmocka_unit_test(test_draws_are_blocks), cmocka_unit_test(test_uniform), cmocka_unit_test(test_normal),
     cmocka_unit_test(test_uncorrelated), cmocka_unit_test(test_integers), cmocka_unit_test(test_permutation),
     cmocka_unit_test(test_bernoulli), cmocka_unit_test(test_prefix_and_groups),
     cmocka_unit_test(test_copy_resumes), cmocka_unit_test(test_forks),

@@ -1,7 +1,7 @@
 #!/bin/bash
-# run.sh BINARY EXPERIMENT FOLDER [key=value...]: a short run of one experiment, once with one thread
-# and once with two.  Both end with a finished run file, the files are the same to the last bit, and
-# the same command again repeats nothing.  Judges no claim.
+# run.sh BINARY EXPERIMENT FOLDER [key=value...]: a short run of one experiment, once with one
+# thread and once with two.  Both end with a finished run file, the files are the same to the last
+# bit, and the same command again repeats nothing.  Judges no claim.
 binary=$1 experiment=$2 folder=$3
 shift 3
 rm -rf -- "$folder"
@@ -16,7 +16,8 @@ run () {
   "$binary" run "$experiment" "$@" --threads "$threads" --results "$folder/$threads" < /dev/null ||
     fail "exit code $? with $threads threads"
   mapfile -t found <<< "$(find "$folder/$threads" -name '*.h5')"
-  [[ ${#found[@]} == 1 && -f ${found[0]} ]] || fail "${#found[@]} run files instead of one: ${found[*]}"
+  [[ ${#found[@]} == 1 && -f ${found[0]} ]] ||
+    fail "${#found[@]} run files instead of one: ${found[*]}"
   file=${found[0]}
 }
 

@@ -229,7 +229,7 @@ function diff.run (argv)
     io.stderr:write("perigee: ", objects, "\n")
     return 2
   end
-  for i = 1, math.min(#found, MOST) do print(found[i]) end
+  for i = 1, math.min(#found, MOST) do print(text.plain(found[i])) end
   if #found > MOST then print(string.format("and %d more", #found - MOST)) end
   if #found > 0 then
     print(string.format("%d difference%s", #found, #found == 1 and "" or "s"))

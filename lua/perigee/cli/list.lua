@@ -68,10 +68,10 @@ function list.run (argv)
     local claims = {}
     for i, verdict in ipairs(head.verdicts) do claims[i] = marks[verdict] or "?" end
     rows[#rows + 1] = { tostring(head.run_id):sub(1, 12), tostring(head.name), head.status,
-      os.date("%Y-%m-%d %H:%M", math.floor(head.created)), text.duration(head.seconds),
+      text.date(head.created), text.duration(head.seconds),
       table.concat(claims), results_text(head.summary) }
   end
-  for _, line in ipairs(text.columns(rows)) do print(line) end
+  for _, line in ipairs(text.columns(rows)) do print(text.plain(line)) end
   return damaged > 0 and 1 or 0
 end
 

@@ -20,6 +20,10 @@ Images are shown where the terminal can: kitty, iTerm, or 24-bit colours.  NO_CO
 ]],
 }
 
+local function say (...)
+  print(text.plain(string.format(...)))
+end
+
 local function heading (title)
   print("\n" .. title)
 end
@@ -32,7 +36,7 @@ local function show_config (record)
     rows[#rows + 1] = { "  " .. key, type(v) == "number" and text.exact(v) or tostring(v) }
   end
   for _, row in ipairs(rows) do row[2] = row[2] .. " " end      -- keeps the column on the left
-  for _, line in ipairs(text.columns(rows)) do print(line) end
+  for _, line in ipairs(text.columns(rows)) do say("%s", line) end
 end
 
 local function show_metrics (m)
@@ -57,7 +61,7 @@ local function show_metrics (m)
   end
   if #rows == 1 then return end
   heading("metrics")
-  for _, line in ipairs(text.columns(rows)) do print(line) end
+  for _, line in ipairs(text.columns(rows)) do say("%s", line) end
 end
 
 local function show_images (record)
@@ -75,8 +79,8 @@ local function show_images (record)
       if image.tag == tag then steps[#steps + 1] = image.step end
     end
     local shape = latest[tag].image.shape
-    print(string.format("  %s  %d x %d  step %s", tag, shape[2], shape[1],
-      #steps > 8 and #steps .. " of them, the last " .. steps[#steps] or table.concat(steps, ", ")))
+    say("  %s  %d x %d  step %s", tag, shape[2], shape[1],
+      #steps > 8 and #steps .. " of them, the last " .. steps[#steps] or table.concat(steps, ", "))
     if rich then terminal.show(latest[tag].image) end
   end
 end
@@ -84,24 +88,24 @@ end
 local function show_sources (record, whole)
   heading("code")
   if record.git then
-    print("  commit " .. record.git.commit .. (record.git.dirty and " (changed)" or ""))
+    say("  commit %s%s", record.git.commit, record.git.dirty and " (changed)" or "")
   end
   local library = 0
   for _, s in ipairs(record.code) do
     if whole then
-      print(string.format("\n-- %s  sha256 %s\n%s", s.name, s.sha256, s.text))
+      say("\n-- %s  sha256 %s\n%s", s.name, s.sha256, s.text)
     elseif s.name:match("^lua/perigee/") then
       library = library + 1
     else
-      print(string.format("  %s  sha256 %.12s", s.name, s.sha256))
+      say("  %s  sha256 %.12s", s.name, s.sha256)
     end
   end
   if library > 0 then print(string.format("  and %d files of the library", library)) end
   if next(record.data) then heading("data") end
   for _, name in ipairs(text.keys(record.data)) do
     local d = record.data[name]
-    print(string.format("  %s  n = %s  sha256 %.12s  %s", name, tostring(d.n), tostring(d.sha256),
-      tostring(d.source or "")))
+    say("  %s  n = %s  sha256 %.12s  %s", name, tostring(d.n), tostring(d.sha256),
+      tostring(d.source or ""))
   end
 end
 
@@ -138,17 +142,19 @@ function show.run (argv)
   local head, env = record.head, record.env
   local status = runs.status(path, head.status)
   if status ~= "done" then add_log(record, path) end
-  print(string.format("run %.12s  %s  %s", head.run_id, head.name, status))
-  if head.about then print(tostring(head.about)) end
-  if head.message then print("failed with: " .. tostring(head.message)) end
-  print(string.format("began %s  took %s  on %s  %s thread(s)  %s",
-    os.date("%Y-%m-%d %H:%M", math.floor(tonumber(head.created) or 0)),
+  say("run %.12s  %s  %s", head.run_id, head.name, status)
+  if head.about then say("%s", tostring(head.about)) end
+  if head.message then say("failed with: %s", tostring(head.message)) end
+  say("began %s  took %s  on %s  %s thread(s)  %s", text.date(head.created),
     text.duration(tonumber(env.seconds) or 0), tostring(env.host), tostring(env.threads),
-    tostring(env.cpu)))
+    tostring(env.cpu))
   show_config(record)
   show_metrics(record.metrics)
   if #record.claims > 0 then heading("claims") end
-  for _, c in ipairs(record.claims) do print("  " .. claim.line(c, session.colour())) end
+  for _, c in ipairs(record.claims) do
+    for k, v in pairs(c) do c[k] = type(v) == "string" and text.plain(v) or v end
+    print("  " .. claim.line(c, session.colour()))
+  end
   show_images(record)
   show_sources(record, parsed.options.code)
   return 0

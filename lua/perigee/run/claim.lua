@@ -79,7 +79,7 @@ function claim.line (c, colour)
   elseif c.published then
     add(" (published %s)", tostring(c.published))
   end
-  if c.why then add(" (not judged: %s)", tostring(c.why)) end
+  if c.why then add("; %s", tostring(c.why)) end
   return table.concat(parts)
 end
 

@@ -159,10 +159,7 @@ function code.changed (earlier)
 end
 
 ---"float32" or "float64": how this program was built.
----@return string
-function code.precision ()
-  return core.tensor({ 0.1 }):sum():item() == 0.1 and "float64" or "float32"
-end
+code.precision = core.tensor({ 0.1 }):sum():item() == 0.1 and "float64" or "float32"
 
 ---The run id: 64 hexadecimal digits.  Threads, folders and the machine are not part of it.
 ---@param name string
@@ -171,7 +168,7 @@ end
 ---@return string
 function code.run_id (name, canonical_config, canonical_code)
   return core.io.sha256(table.concat({
-    "perigee-run 1", name, "numeric " .. code.numeric_version .. " " .. code.precision(),
+    "perigee-run 1", name, "numeric " .. code.numeric_version .. " " .. code.precision,
     "config", canonical_config, "code", canonical_code,
   }, "\n"))
 end

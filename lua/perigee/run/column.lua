@@ -1,5 +1,5 @@
--- A growing list of numbers in little memory: full blocks are packed into strings of 8 bytes a number,
--- half of what a table takes and nothing for the collector to walk.
+-- A growing list of numbers in little memory: full blocks are packed into strings of 8 bytes a
+-- number, half of what a table takes and nothing for the collector to walk.
 
 ---@class perigee.Column
 ---@field form string "d" for floats, "j" for integers

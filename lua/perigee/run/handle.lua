@@ -13,6 +13,7 @@ local loop     = require "perigee.run.loop"
 local evaluate = require "perigee.run.evaluate"
 local session  = require "perigee.run.session"
 local machine  = require "perigee.run.machine"
+local used     = require "perigee.data.used"
 
 ---@class perigee.Run
 ---@field config table the resolved configuration; unknown names are errors
@@ -26,6 +27,7 @@ local Run = {}
 Run.__index = Run
 
 local LOG_SYNC <const> = 5      -- seconds between two fdatasync of the log
+local PNG_WIDTH <const> = 720   -- pixels
 
 -- --- saving -------------------------------------------------------------------------------
 
@@ -33,6 +35,7 @@ local LOG_SYNC <const> = 5      -- seconds between two fdatasync of the log
 ---checkpoint stays what it is on disk.
 ---@param live boolean
 function Run:save (live)
+  local _ <close> = core.scope()        -- what is read back or copied lives until it is written
   local record = self.record
   local message
   if live then
@@ -46,6 +49,10 @@ function Run:save (live)
     record.checkpoints = earlier.checkpoints
   end
   record.checkpoints.best = self.best_checkpoint or record.checkpoints.best
+  for _, facts in ipairs(used.list()) do
+    local name = facts.name .. "." .. facts.split
+    record.data[name] = record.data[name] or facts
+  end
   record.code = code.sources()
   record.env = machine.facts(self.env_before, self.begun)
   local ok
@@ -53,7 +60,7 @@ function Run:save (live)
   record.checkpoints = {}
   if not ok then
     local kept = core.sys.stat(self.path) and "; the file as last saved is whole" or ""
-    session.die(1, string.format("cannot save %s: %s%s", self.path, message, kept))
+    session.die(1, message .. kept)
   end
   self.saved_at = core.sys.clock()
   self:open_log()
@@ -66,7 +73,7 @@ function Run:open_log ()
   core.sys.remove(path)
   local message
   self.log_file, message = core.io.log_open(path)
-  if not self.log_file then session.die(1, "cannot open " .. path .. ": " .. tostring(message)) end
+  if not self.log_file then session.die(1, message) end
   self.synced_at = core.sys.clock()
 end
 
@@ -159,8 +166,7 @@ function Run:log (split, values)
     self.synced_at = now
   end
   if not ok then
-    session.die(1, string.format("cannot write the log of %s: %s; the file as last saved is whole",
-      self.path, tostring(message)))
+    session.die(1, message .. "; the file as last saved is whole: " .. self.path)
   end
 end
 
@@ -197,12 +203,12 @@ function Run:image (tag, x, options)
   local ok
   ok, message = core.sys.mkdir(folder)
   if ok then
-    ok, message = core.io.png_write(path, grid, {
+    ok, message = core.io.png_write(path, picture.enlarge(grid, PNG_WIDTH), {
       Software = "Perigee", Title = tag, run = self.id, name = self.name,
       step = tostring(self.step), seed = tostring(self.config.seed), file = self.path,
     })
   end
-  if not ok then session.die(1, "cannot write " .. path .. ": " .. tostring(message)) end
+  if not ok then session.die(1, message) end
 end
 
 ---Claim something about the result: { "text", true or false, value =, published =, source = }.

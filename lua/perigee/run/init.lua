@@ -43,11 +43,12 @@ end
 
 local function take_lock (run)
   local ok, message = core.sys.mkdir(run.path:match("^(.*)/"))
-  if not ok then session.die(1, string.format("cannot write to %s: %s", run.results, message)) end
-  local path = run.path:gsub("%.h5$", ".lock")
-  run.lock, message = core.sys.lock(path)
+  if not ok then session.die(1, message .. "; --results DIR stores runs elsewhere") end
+  local word
+  run.lock, message, word = core.sys.lock((run.path:gsub("%.h5$", ".lock")))
   if not run.lock then
-    session.die(1, string.format("cannot start %s: %s", run.path, tostring(message)))
+    session.die(1, word == "held" and run.path .. " is " .. message
+      or message .. "; --results DIR stores runs elsewhere")
   end
 end
 
@@ -62,7 +63,10 @@ local function resume (run, earlier)
   record.metrics.about = run.schema.metrics
   record.metrics:cut(last.step)
   for _, image in ipairs(earlier.images) do
-    if image.step <= last.step then table.insert(record.images, image) end
+    if image.step <= last.step then
+      image.image:keep()
+      table.insert(record.images, image)
+    end
   end
   local d = record.digest
   while d.step[#d.step] and d.step[#d.step] > last.step do
@@ -138,7 +142,7 @@ local function start (spec)
   end
   local threads = session.number("threads", true)
   if threads then core.threads(threads) end
-  local results = session.arguments.options.results or "results"
+  local results = (session.arguments.options.results or "results"):gsub("(.)/+$", "%1")
   local run = setmetatable({
     schema = schema, config = config.view(schema, values), preset = preset, id = id,
     name = schema.name, results = results,

@@ -20,7 +20,7 @@ function machine.facts (before, begun)
   local facts = {
     host = core.sys.hostname(), cpu = cpu.name, kernels = cpu.level, blas = cpu.blas,
     threads = core.threads(), perigee = core.version, lua = _VERSION,
-    precision = code.precision(), peak_tensor_bytes = memory.peak,
+    precision = code.precision, peak_tensor_bytes = memory.peak,
   }
   if begun then
     local seconds = before and tonumber(before.seconds) or 0

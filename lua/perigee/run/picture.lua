@@ -75,4 +75,16 @@ function picture.grid (x, options)
   return x:round():byte()
 end
 
+---A small image in larger pixels, for eyes.
+---@param image any byte (height, width, 3)
+---@param width integer what it is brought near to
+---@return any byte
+function picture.enlarge (image, width)
+  local h, w = image.shape[1], image.shape[2]
+  local n = width // w
+  if n < 2 then return image end
+  local large = image:real():reshape(h, 1, w, 1, 3):expand(h, n, w, n, 3):contiguous()
+  return large:reshape(h * n, w * n, 3):byte()
+end
+
 return picture

@@ -301,8 +301,12 @@ function Reader:record (checkpoints)
     for _, e in ipairs(self:list("/images/" .. tag.name)) do
       local step = math.tointeger(tonumber(e.name:match("^step_(%d+)$")))
       if step then
-        record.images[#record.images + 1] = { tag = tag.name, step = step,
-          image = self:read("/images/" .. tag.name .. "/" .. e.name) }
+        local path = "/images/" .. tag.name .. "/" .. e.name
+        local image = self:read(path, "userdata")
+        if image.dtype ~= "byte" or image.ndim ~= 3 or image.shape[3] ~= 3 then
+          give_up("%s is not a colour image", path)
+        end
+        record.images[#record.images + 1] = { tag = tag.name, step = step, image = image }
       end
     end
   end

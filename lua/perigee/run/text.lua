@@ -28,6 +28,13 @@ function text.exact (v)
   return s:find("[.e]") and s or s .. ".0"
 end
 
+---Text from a file that anybody may have written, without the characters that command a terminal.
+---@param v any
+---@return string
+function text.plain (v)
+  return (tostring(v):gsub("[\0-\8\11-\31\127]", "?"))
+end
+
 ---A duration in seconds as 0:14, 12:05 or 1:02:03.
 ---@param seconds number
 ---@return string
@@ -36,6 +43,14 @@ function text.duration (seconds)
   local s = math.max(0, math.floor(seconds + 0.5))
   if s < 3600 then return string.format("%d:%02d", s // 60, s % 60) end
   return string.format("%d:%02d:%02d", s // 3600, s // 60 % 60, s % 60)
+end
+
+---A time as 2024-01-31 09:05, in the local zone.
+---@param seconds any since 1970; anything else than a sane number gives "unknown"
+---@return string
+function text.date (seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e11) then return "unknown" end
+  return os.date("%Y-%m-%d %H:%M", math.floor(seconds)) --[[@as string]]
 end
 
 ---A size in bytes as 1.5 MiB.
