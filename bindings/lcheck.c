@@ -14,6 +14,10 @@ int peri__bad_argument (lua_State *L, int i, const char *format, ...) {
   return luaL_argerror(L, i, text);
 }
 
+const char *peri__describe (lua_State *L, int i) {
+  return lua_type(L, i) == LUA_TNUMBER ? luaL_tolstring(L, i, NULL) : luaL_typename(L, i);
+}
+
 int peri__raise (lua_State *L) {
   luaL_where(L, 1);
   lua_pushstring(L, peri_message());
@@ -37,7 +41,7 @@ static int64_t check_size (lua_State *L, int arg, int i, bool infer) {
   int isint;
   lua_Integer n = lua_tointegerx(L, i, &isint);
   if (!isint || lua_type(L, i) != LUA_TNUMBER)
-    peri__bad_argument(L, arg, "a size must be an integer, got %s", luaL_tolstring(L, i, NULL));
+    peri__bad_argument(L, arg, "a size must be an integer, got %s", peri__describe(L, i));
   if (n < (infer ? -1 : 0)) peri__bad_argument(L, arg, "a size cannot be %d", (int) n);
   return n;
 }

@@ -37,6 +37,8 @@ peri_dims peri__check_shape (lua_State *L, int i, bool infer, int *after);
 peri_rng *peri__check_rng (lua_State *L, int i);
 /* luaL_argerror with a format. */
 int peri__bad_argument (lua_State *L, int i, const char *format, ...);
+/* A number as it is, anything else by its type: fit for one line of a message. */
+const char *peri__describe (lua_State *L, int i);
 
 /* --- errors ------------------------------------------------------------------------------------ */
 

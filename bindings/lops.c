@@ -53,7 +53,7 @@ static lua_Integer check_integer (lua_State *L, int i, const param *p) {
   int isint;
   lua_Integer n = lua_tointegerx(L, i, &isint);
   if (!isint || lua_type(L, i) != LUA_TNUMBER)
-    peri__bad_argument(L, i, "%s must be an integer, got %s", p->name, luaL_tolstring(L, i, NULL));
+    peri__bad_argument(L, i, "%s must be an integer, got %s", p->name, peri__describe(L, i));
   return n;
 }
 

@@ -41,12 +41,16 @@ void peri__poll_collector (lua_State *L) {
   m->collect_at = live + live / 2 > FLOOR ? live + live / 2 : FLOOR;
 }
 
-static void close_scope (lua_State *L, scope *s) {
+static void leave_chain (lua_State *L, scope *s) {
   scope **p = &state_of(L)->innermost;
-  if (!s->open) return;
   s->open = false;
   while (*p && *p != s) p = &(*p)->outer;
   if (*p) *p = s->outer;
+}
+
+static void close_scope (lua_State *L, scope *s) {
+  if (!s->open) return;
+  leave_chain(L, s);
   while (s->boxes) peri__empty_box(s->boxes);
 }
 
@@ -56,6 +60,21 @@ static scope *check_scope (lua_State *L) {
 
 static int l_close (lua_State *L) {
   close_scope(L, check_scope(L));
+  return 0;
+}
+
+/* A scope lost without being closed empties nothing: the collector may run while an operation holds one
+   of its tensors.  They live on until it finds them too. */
+static int l_abandon (lua_State *L) {
+  scope *s = check_scope(L);
+  if (!s->open) return 0;
+  leave_chain(L, s);
+  for (peri_box *b; (b = s->boxes) != NULL; ) {
+    s->boxes = b->next;
+    if (b->next) b->next->link = &s->boxes;
+    b->link = NULL;
+    b->next = NULL;
+  }
   return 0;
 }
 
@@ -126,7 +145,7 @@ static int l_cpu (lua_State *L) {
 int peri__open_scope (lua_State *L) {
   static const luaL_Reg functions[] = {{"scope", l_scope}, {"memory", l_memory},
     {"threads", l_threads}, {"cpu", l_cpu}, {NULL, NULL}};
-  static const luaL_Reg meta[] = {{"__close", l_close}, {"__gc", l_close}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__close", l_close}, {"__gc", l_abandon}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"close", l_close}, {NULL, NULL}};
   const char *stress = getenv("PERIGEE_STRESS_COLLECTOR");
   memory_state *m = lua_newuserdatauv(L, sizeof *m, 0);

@@ -82,7 +82,8 @@ test("a run ends with its claims, its files and what to try", function ()
   check.is_true(last and last:find("\nclaim holds: loss below 100:", 1, true))
   check.is_true(last:find("\nclaim not judged: noise can be compressed; this is a toy\n", 1, true))
   check.is_true(last:find("weights: plain/toy/%x+/weights.png\n"))
-  check.is_true(last:find("next: perigee show plain/toy/%x+.h5\n$"))
+  check.is_true(last:find("\nnext: perigee show plain/toy/%x+.h5\n"))
+  check.is_true(last:find("perigee run [^\n]+toy.lua preset=tiny\n"))
   check.is_true(not result.out:find("\r"))
   local left = {}
   for _, name in ipairs(core.sys.list(folder .. "/plain/toy")) do
@@ -378,6 +379,76 @@ if run.config.fail then error("once") end
   local result = run("run", script)
   check.equal(result.code, 1)
   check.is_true(result.err:find("data d is not what this run began with", 1, true))
+end)
+
+test("a file that anybody may have written commands no terminal and breaks no command", function ()
+  local path = folder .. "/hostile/x/" .. ("ab"):rep(6) .. ".h5"
+  assert(core.sys.mkdir(folder .. "/hostile/x"))
+  local evil = "\27[2J\27]0;title\a"
+  local function write (change)
+    local f = assert(core.h5.create(path))
+    for k, v in pairs { format = "perigee-run", format_version = 1, run_id = evil, name = evil,
+      status = evil, created = evil, about = evil, message = 3 } do f:attr("/", k, v) end
+    f:write("/config/resolved", evil)
+    f:write("/config/overrides", evil)
+    f:attr("/config", "lr" .. evil, evil)
+    f:attr("/claims/1", "text", evil)
+    f:attr("/claims/1", "value", evil)
+    f:attr("/claims/2", "verdict", 7)
+    f:attr("/env", "seconds", evil)
+    f:attr("/data/" .. evil, "sha256", evil)
+    f:write("/code/" .. evil, "os.exit(99)")
+    f:attr("/summary", evil, 0 / 0)
+    if change then change(f) end
+    assert(f:commit())
+  end
+  local changes = {
+    function () end,
+    function (f) f:image("/images/w/step_00000001", core.zeros(2, 2):byte()) end,
+    function (f) f:write("/images/w/step_00000001", "text") end,
+    function (f) f:attr("/metrics/train", "x", 1) end,
+    function (f)
+      f:write_f64("/metrics/train/step", { 0.5 })
+      f:write_f64("/metrics/train/wall", { 1 })
+    end,
+    function (f) f:attr("/checkpoints/last", "step", "many") end,
+  }
+  for i, change in ipairs(changes) do
+    write(change)
+    for _, words in ipairs { { "show", path }, { "show", path, "--code" }, { "diff", path, path },
+      { "list", "--results", "hostile" }, { "diff", path, file_in("plain") } } do
+      local result = run(table.unpack(words))
+      local all = result.out .. result.err
+      if result.code > 2 or all:find("\27") or all:find("traceback") then
+        error(i .. " " .. words[1] .. ": " .. result.code .. " " .. all)
+      end
+    end
+  end
+end)
+
+test("a source that was loaded late and has changed: the run starts again", function ()
+  local script, module = folder .. "/late.lua", folder .. "/later.lua"
+  local function write (name, content)
+    local file = assert(io.open(name, "w"))
+    file:write(content)
+    file:close()
+  end
+  write(script, [[
+local run = require "perigee".run { name = "late" }
+run:log { x = require "later" }
+]])
+  write(module, "return 1\n")
+  local result = run("run", script)
+  check.equal({ result.code, result.err }, { 0, "" })
+  check.is_true(run("run", script).out:find("^already done"))
+  write(module, "return 2\n")
+  result = run("run", script)
+  check.is_true(result.out:find("later.lua has changed since: starting again", 1, true))
+  local f = assert(core.h5.open(folder .. "/results/late/" .. core.sys.list(folder ..
+    "/results/late")[1]))
+  check.equal(f:read("/metrics/train/x"), { 2.0 })
+  check.is_true(f:attrs("/code/later.lua").late)
+  f:close()
 end)
 
 test("scripts: with and without a run, started either way", function ()

@@ -188,7 +188,8 @@ local function terminal(...)
   for _, keys in ipairs { ... } do
     typed[#typed + 1] = "sleep 0.4; printf " .. quote(keys:gsub("%%", "%%%%"))
   end
-  local keys = ("(sleep 0.6; %s; sleep 0.4; printf '\\004'; sleep 0.4)"):format(table.concat(typed, "; "))
+  local keys = ("(sleep 0.6; %s; sleep 0.4; printf '\\004'; sleep 0.4)")
+    :format(table.concat(typed, "; "))
   local play = ("XDG_STATE_HOME=%s TERM=xterm script -qec %s /dev/null 2>&1")
     :format(quote(folder), quote(quote(binary)))
   local pipe = io.popen(keys .. " | " .. play)

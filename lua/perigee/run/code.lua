@@ -134,7 +134,8 @@ end
 ---the library that are loaded at their first mention are loaded now, so that they are covered.
 ---@return string canonical one line a source: name and sha256
 function code.settle ()
-  for _, room in ipairs { "nn", "optim", "dist", "data" } do require("perigee." .. room) end
+  local rooms = getmetatable(require "perigee").rooms
+  for _, room in ipairs(text.keys(rooms)) do require("perigee." .. room) end
   local lines = {}
   for _, s in ipairs(code.sources()) do
     if not s.late then lines[#lines + 1] = s.name .. "\t" .. s.sha256 end

@@ -252,7 +252,7 @@ function Run:best (metric, value, goal)
 end
 
 ---End the run now.  Scripts run by `perigee` need not call it: their end is the run's.
-function Run:finish () -- luacheck: no unused args
+function Run:finish ()
   session.finish()
 end
 

@@ -18,7 +18,7 @@ local function leave_if_done (run)
   local record = store.load(run.path)
   if not record or code.changed(record.code) then return end
   print("already done: " .. run.path .. "  (--again repeats it)")
-  session.print_tail(record, run.path)
+  session.print_tail(record, run)
   session.leave(0)
 end
 

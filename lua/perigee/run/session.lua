@@ -96,8 +96,9 @@ end
 
 ---The last lines of a run: claims, files, and what to try.
 ---@param record perigee.Record
----@param path string
-function session.print_tail (record, path)
+---@param run perigee.Run
+function session.print_tail (record, run)
+  local path = run.path
   for _, c in ipairs(record.claims) do print(claim.line(c, session.colour())) end
   print("run: " .. path)
   local shown = {}
@@ -109,6 +110,11 @@ function session.print_tail (record, path)
     end
   end
   print("next: perigee show " .. quote(path))
+  for _, preset in ipairs(session.script and text.keys(run.schema.presets) or {}) do
+    if preset ~= run.preset then
+      print(string.format("      perigee run %s preset=%s", quote(session.script), preset))
+    end
+  end
   io.stdout:flush()
 end
 
@@ -121,7 +127,7 @@ function session.finish ()
   run.record.head.message = nil
   run:save(false)
   run.progress:clear()
-  session.print_tail(run.record, run.path)
+  session.print_tail(run.record, run)
   session.current = nil
   run:release(true)
 end
