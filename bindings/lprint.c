@@ -1,5 +1,6 @@
-/* Tensors as text, as a person reads them: dtype and shape, then aligned columns in one precision, long
-   axes cut in the middle.  Allocates nothing but what Lua holds, so an error in Lua loses nothing. */
+/* Tensors as text, as a person reads them: dtype and shape, then aligned columns in one precision,
+   long axes cut in the middle.  Allocates nothing but what Lua holds, so an error in Lua loses
+   nothing. */
 
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +16,8 @@ enum {
 
 typedef struct {
   const peri_tensor *x;
-  int64_t edge[PERI_MAXDIM];    /* entries shown at each end of an axis; all when it has no more than two edges */
+  /* entries shown at each end of an axis; all when it has no more than two edges */
+  int64_t edge[PERI_MAXDIM];
   char conversion;              /* of printf: 'd', 'f' or 'e' */
   int digits, width;
 } print_style;
@@ -33,7 +35,7 @@ static void write_number (const print_style *s, double v, char *buf) {
   else snprintf(buf, NUMBER, "%.*f", s->digits, v);
 }
 
-/* --- what is shown ------------------------------------------------------------------------------ */
+/* --- what is shown --- */
 
 /* Ends of the last two axes, fewer of the blocks they stand in. */
 static void choose_edges (print_style *s) {
@@ -61,7 +63,7 @@ static void for_each_shown (print_style *s, int axis, int64_t at, void *arg,
     for_each_shown(s, axis + 1, at + i * s->x->stride[axis], arg, f);
 }
 
-/* --- one format for all --------------------------------------------------------------------------- */
+/* --- one format for all --- */
 
 typedef struct { double largest; bool whole; } range;
 
@@ -93,14 +95,15 @@ static void measure (print_style *s, double v, void *arg) {
   if (n > s->width) s->width = n;
 }
 
-/* Five significant digits of the largest, none that are zero in every number; an exponent only where
-   the largest is beyond a million or below a thousandth. */
+/* Five significant digits of the largest, none that are zero in every number; an exponent only
+   where the largest is beyond a million or below a thousandth. */
 static void choose_format (print_style *s) {
   range r = {0, true};
   int most = 0;
   for_each_shown(s, 0, 0, &r, widen_range);
   s->conversion = 'f';
-  if (r.largest >= 1e6 ? !r.whole || r.largest >= 1e9 : r.largest > 0 && r.largest < 1e-3) s->conversion = 'e';
+  if (r.largest >= 1e6 ? !r.whole || r.largest >= 1e9 : r.largest > 0 && r.largest < 1e-3)
+    s->conversion = 'e';
   if (s->conversion == 'e') s->digits = 4;
   else if (r.whole) s->digits = 0;
   else s->digits = 4 - (int) floor(log10(r.largest));
@@ -117,7 +120,7 @@ static void fit_columns (print_style *s) {
   if (last > 0 && is_cut(s, last) && s->edge[last] > most) s->edge[last] = most < 2 ? 2 : most;
 }
 
-/* --- text ----------------------------------------------------------------------------------------- */
+/* --- text --- */
 
 static void add_padded (luaL_Buffer *b, const char *text, int width) {
   for (int n = (int) strlen(text); n < width; n++) luaL_addchar(b, ' ');
@@ -150,7 +153,8 @@ static void add_matrix (luaL_Buffer *b, const print_style *s, int axis, int64_t 
 }
 
 /* Blocks under the index a script would write: [2][1] */
-static void add_blocks (luaL_Buffer *b, const print_style *s, int axis, int64_t at, int64_t *index) {
+static void add_blocks (luaL_Buffer *b, const print_style *s, int axis, int64_t at,
+                        int64_t *index) {
   char buf[NUMBER];
   if (axis == s->x->ndim - 2) {
     luaL_addstring(b, "\n");

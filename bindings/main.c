@@ -15,7 +15,7 @@
 enum { EXIT_USAGE = 2, EXIT_INTERRUPT = 130 };
 
 static const char usage[] =
-  "usage: perigee COMMAND [ARGUMENT...]   run, show, sweep ...: `perigee help` lists the commands\n"
+  "usage: perigee COMMAND [ARGUMENT...]   run, show, diff ...: `perigee help` lists the commands\n"
   "       perigee FILE.lua [ARGUMENT...]  run a script; `-` reads it from the standard input\n"
   "       perigee -e CODE [ARGUMENT...]   run a line of code, with `peri` loaded when it is used\n"
   "       perigee                         start the prompt\n"

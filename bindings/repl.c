@@ -1,6 +1,6 @@
-/* The prompt: reads lines, joins them into chunks, runs them and shows what they give.  With a file or
-   a pipe as input it does the same without prompts.  Values and names are shown by repl_show.c and
-   repl_complete.c. */
+/* The prompt: reads lines, joins them into chunks, runs them and shows what they give.  With a file
+   or a pipe as input it does the same without prompts.  Values and names are shown by repl_show.c
+   and repl_complete.c. */
 #include <editline/readline.h>
 #include <errno.h>
 #include <locale.h>
@@ -19,7 +19,7 @@ enum { HISTORY = 2000, PATH = 1024 };
 
 static const double slow = 1;           /* seconds after which a command's time is told */
 
-/* --- lines ----------------------------------------------------------------------------------------- */
+/* --- lines --- */
 
 typedef struct {
   bool interactive;
@@ -78,7 +78,8 @@ static void shorten_history (const reader *r) {
 static void open_history (reader *r) {
   const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
   int n = state && *state == '/' ? snprintf(r->history, PATH, "%s/perigee/history", state)
-        : home && *home ? snprintf(r->history, PATH, "%s/.local/state/perigee/history", home) : PATH;
+        : home && *home ? snprintf(r->history, PATH, "%s/.local/state/perigee/history", home)
+          : PATH;
   if (n < 0 || n >= PATH) {
     r->history[0] = '\0';
     return;
@@ -96,9 +97,11 @@ static void open_history (reader *r) {
   if (lines > 2 * HISTORY) shorten_history(r);
 }
 
-/* Written at once, so that nothing is lost with the session; a folder that cannot be written is no error. */
+/* Written at once, so that nothing is lost with the session; a folder that cannot be written is no
+   error. */
 static void remember (reader *r, const char *line) {
-  const HIST_ENTRY *last = history_length > 0 ? history_get(history_base + history_length - 1) : NULL;
+  const HIST_ENTRY *last = history_length > 0 ? history_get(history_base + history_length - 1)
+    : NULL;
   if (line[strspn(line, " \t")] == '\0' || (last && strcmp(last->line, line) == 0)) return;
   add_history(line);
   FILE *f = r->history[0] ? fopen(r->history, "a") : NULL;
@@ -134,7 +137,7 @@ static got read_line (reader *r, const char *prompt) {
   return GOT_LINE;
 }
 
-/* --- completion ------------------------------------------------------------------------------------- */
+/* --- completion --- */
 
 static lua_State *completing;
 static const char completions = 0;      /* its address is the key of the list in the registry */
@@ -189,14 +192,15 @@ static void start_editor (lua_State *L, reader *r) {
   printf("Perigee %s, %s.  ? for help, Ctrl-D to leave.\n", PERIGEE_VERSION, LUA_VERSION);
 }
 
-/* --- chunks ------------------------------------------------------------------------------------------ */
+/* --- chunks --- */
 
 /* Does the message on the top say that the text stopped too early? */
 static bool is_incomplete (lua_State *L, int status) {
   static const char end[] = "<eof>";
   size_t n;
   const char *message = lua_tolstring(L, -1, &n);
-  return status == LUA_ERRSYNTAX && n >= sizeof end - 1 && strcmp(message + n - (sizeof end - 1), end) == 0;
+  return status == LUA_ERRSYNTAX && n >= sizeof end - 1
+    && strcmp(message + n - (sizeof end - 1), end) == 0;
 }
 
 /* Load the text at stack index 1 as an expression or as statements.  The start of an expression, as
@@ -215,8 +219,9 @@ static int load_chunk (lua_State *L) {
   return take_back ? as_expression : status;
 }
 
-/* Read lines until they make a chunk; it, or a message, is left at stack index 1.  False at the end of
-   the input; LUA_YIELD, which no load gives, stands for a line that was taken back or was help. */
+/* Read lines until they make a chunk; it, or a message, is left at stack index 1.  False at the end
+   of the input; LUA_YIELD, which no load gives, stands for a line that was taken back or was help.
+   */
 static bool read_chunk (lua_State *L, reader *r, int *status) {
   const char *prompt = "> ";
   lua_settop(L, 0);
@@ -253,11 +258,13 @@ static bool read_chunk (lua_State *L, reader *r, int *status) {
 
 /* A traceback that leads nowhere but to the prompt is noise. */
 static void report (lua_State *L) {
-  const char *message = lua_tostring(L, -1), *trace = message ? strstr(message, "\nstack traceback:") : NULL;
+  const char *message = lua_tostring(L, -1), *trace = message
+    ? strstr(message, "\nstack traceback:") : NULL;
   bool tells = false;
   if (trace)
     for (const char *p = strchr(trace + 1, '\n'); p; p = strchr(p + 1, '\n'))
-      tells |= strncmp(p, "\n\t[C]", 5) != 0 && strncmp(p, "\n\tstdin:", 8) != 0 && strncmp(p, "\n\t(", 3) != 0;
+      tells |= strncmp(p, "\n\t[C]", 5) != 0 && strncmp(p, "\n\tstdin:", 8) != 0
+        && strncmp(p, "\n\t(", 3) != 0;
   fflush(stdout);
   if (trace && !tells) fprintf(stderr, "%.*s\n", (int) (trace - message), message);
   else fprintf(stderr, "%s\n", message ? message : "(an error without a text)");

@@ -8,7 +8,7 @@
 
 enum { MOST = 30, NESTED = 3 };         /* entries of a table that are shown, and levels */
 
-/* --- values ------------------------------------------------------------------------------------- */
+/* --- values --- */
 
 static void add_value (lua_State *L, luaL_Buffer *b, int value, int level);
 
@@ -114,7 +114,7 @@ int peri__show_results (lua_State *L) {
   return 0;
 }
 
-/* --- help ----------------------------------------------------------------------------------------- */
+/* --- help --- */
 
 /* The strings of the list on the top without their first `skip` characters, in columns. */
 static void print_columns (lua_State *L, size_t skip) {
@@ -227,7 +227,8 @@ static void print_named (lua_State *L, const char *name) {
   }
 }
 
-/* An operation unless the name leads deeper than peri: peri.nn.linear is not the operation linear. */
+/* An operation unless the name leads deeper than peri: peri.nn.linear is not the operation linear.
+   */
 int peri__show_help (lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *dot = strchr(name, '.');
   bool deep = dot && (strncmp(name, "peri.", 5) != 0 || strchr(dot + 1, '.'));

@@ -32,7 +32,8 @@ static void add_name (builder *b, const char *format, ...) {
   va_end(ap);
 }
 
-/* --- shapes, written as letters: 0, 1, three axes A B C, a vector V, a matrix product (P M K) (P K N) - */
+/* --- shapes, written as letters: 0, 1, three axes A B C, a vector V,
+  a matrix product (P M K) (P K N) --- */
 
 static int64_t size_of (const builder *b, char letter) {
   static const struct { char letter; int small, large; } sizes[] = {
@@ -50,7 +51,7 @@ static peri_dims shape_of (const builder *b, const char *letters) {
   return d;
 }
 
-/* --- inputs --------------------------------------------------------------------------------------- */
+/* --- inputs --- */
 
 /* A real input; `how` is ignored where the shape has too few axes for it. */
 static void add_input (builder *b, peri_dims shape, test_layout layout, int how, bool leaf) {
@@ -103,7 +104,7 @@ static void add_condition (builder *b, peri_dims shape, bool byte) {
   b->c->base[b->c->nin++] = x;
 }
 
-/* --- tensors that broadcast, and the numbers, axes and switches that follow them -------------------- */
+/* --- tensors that broadcast, and the numbers, axes and switches that follow them --- */
 
 typedef struct {
   const char *name, *shape[3];
@@ -121,8 +122,10 @@ static const tuple elementwise[] = {
   {"vector", {"V", "V", "V"}, PLAIN, 0, false},
   {"transposed", {"ABC", "ABC", "ABC"}, {TRANSPOSED, PACKED, SLICED}, {AS_IS}, 0, false},
   {"sliced", {"ABC", "ABC", "ABC"}, {SLICED, TRANSPOSED, PACKED}, {AS_IS}, 0, false},
-  {"views in the graph", {"ABC", "ABC", "ABC"}, {PACKED}, {VIA_TRANSPOSE, VIA_SLICE, VIA_TRANSPOSE}, 0, false},
-  {"sliced view in the graph", {"BC", "C", "BC"}, {PACKED}, {VIA_SLICE, AS_IS, VIA_TRANSPOSE}, 0, false},
+  {"views in the graph", {"ABC", "ABC", "ABC"}, {PACKED},
+   {VIA_TRANSPOSE, VIA_SLICE, VIA_TRANSPOSE}, 0, false},
+  {"sliced view in the graph", {"BC", "C", "BC"}, {PACKED}, {VIA_SLICE, AS_IS, VIA_TRANSPOSE}, 0,
+   false},
   {"row and column", {"BC", "C", "B1"}, PLAIN, 0, false},
   {"column and row", {"B1", "1C", "C"}, PLAIN, 0, false},
   {"fewer axes", {"C", "ABC", "B1"}, PLAIN, 0, false},
@@ -177,7 +180,8 @@ static const tuple affine[] = {
   {"transposed", {"MK", "KN", "N"}, {TRANSPOSED, TRANSPOSED, SLICED}, {AS_IS}, 0, false},
   {"three axes transposed", {"PMK", "KN", "N"}, {TRANSPOSED, PACKED, PACKED}, {AS_IS}, 0, false},
   {"sliced", {"PMK", "KN", "N"}, {SLICED, SLICED, SLICED}, {AS_IS}, 0, false},
-  {"views in the graph", {"PMK", "KN", "N"}, {PACKED}, {VIA_TRANSPOSE, VIA_TRANSPOSE, VIA_SLICE}, 0, false},
+  {"views in the graph", {"PMK", "KN", "N"}, {PACKED}, {VIA_TRANSPOSE, VIA_TRANSPOSE, VIA_SLICE},
+   0, false},
   {"one row", {"1K", "KN", "N"}, PLAIN, 0, false},
   {"one in", {"M1", "1N", "N"}, PLAIN, 0, false},
   {"one out", {"MK", "K1", "1"}, PLAIN, 0, false},
@@ -217,8 +221,10 @@ static double choose_number (const char *start, int variant) {
 }
 
 /* Fill the arguments from `choice`, a number in mixed radix; false when it is past the last.  Axis
-   `empty` (none when negative) is left alone: what its largest element is, a row may refuse to say. */
-static bool choose_arguments (builder *b, const parameter *p, int n, int ndim, int empty, int choice) {
+   `empty` (none when negative) is left alone: what its largest element is, a row may refuse to say.
+   */
+static bool choose_arguments (builder *b, const parameter *p, int n, int ndim, int empty,
+                              int choice) {
   peri_args *a = &b->c->a;
   int naxes = 0, nnumbers = 0;
   for (int i = 0; i < n; i++) {
@@ -289,7 +295,7 @@ static bool from_tuples (builder *b, const tuple *t, size_t count, int tensors) 
 
 #define FROM(table, tensors) from_tuples(b, table, sizeof table / sizeof table[0], tensors)
 
-/* --- kinds whose numbers must fit the shape ----------------------------------------------------- */
+/* --- kinds whose numbers must fit the shape --- */
 
 static const struct { test_layout layout; int how; const char *name; } lies[] = {
   {PACKED, AS_IS, ""}, {TRANSPOSED, AS_IS, ", transposed"}, {SLICED, AS_IS, ", sliced"},
@@ -320,7 +326,8 @@ static bool make_shape (builder *b) {
   static const struct { int style; const char *from, *to; } list[] = {
     {0, "ABC", "(AB)C"}, {0, "ABC", "-"}, {0, "ABC", "C-A"}, {0, "ABC", "A1BC1"}, {0, "1B1", "B"},
     {0, "ABC", "ABC"}, {0, "", "11"}, {0, "11", ""}, {0, "0C", "C0"}, {0, "V", "V1"},
-    {1, "1C", "BC"}, {1, "C", "ABC"}, {1, "B1", "ABC"}, {1, "1B1", "AB1"}, {1, "", "BC"}, {1, "BC", "BC"},
+    {1, "1C", "BC"}, {1, "C", "ABC"}, {1, "B1", "ABC"}, {1, "1B1", "AB1"}, {1, "", "BC"},
+    {1, "BC", "BC"},
     {1, "B1", "A-C"}, {1, "1C", "0C"}, {1, "11", "BC"}};
   for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
     for (int lie = 0; lie < NLIES; lie++) {
@@ -334,7 +341,8 @@ static bool make_shape (builder *b) {
 }
 
 static bool make_axes (builder *b) {
-  static const int orders[][3] = {{1, 2, 0}, {0, 1, 2}, {2, 1, 0}, {-1, 0, -2}, {0, 2, 1}, {-2, -3, -1}};
+  static const int orders[][3] = {{1, 2, 0}, {0, 1, 2}, {2, 1, 0}, {-1, 0, -2}, {0, 2, 1},
+                                  {-2, -3, -1}};
   if (wanted(b)) {
     add_name(b, "no axes");
     add_input(b, shape_of(b, ""), PACKED, AS_IS, true);
@@ -360,7 +368,8 @@ static bool make_range (builder *b) {
         if (!wanted(b)) continue;
         peri_dims shape = shape_of(b, "CBA");
         int64_t size = shape.at[axis < 0 ? axis + 3 : axis];
-        int64_t start = ranges[i].front < 0 ? size : ranges[i].front;   /* negative: an empty range */
+        /* negative: an empty range */
+        int64_t start = ranges[i].front < 0 ? size : ranges[i].front;
         int64_t stop = ranges[i].back < 0 ? size : size - ranges[i].back;
         b->c->a.axis = axis;
         b->c->a.i[0] = start;
@@ -374,7 +383,8 @@ static bool make_range (builder *b) {
 }
 
 static bool make_insert (builder *b) {
-  static const struct { int front, back, step; } ranges[] = {{0, 0, 1}, {1, 2, 1}, {2, 0, 2}, {0, 1, 3}};
+  static const struct { int front, back, step; } ranges[] = {{0, 0, 1}, {1, 2, 1}, {2, 0, 2},
+                                                             {0, 1, 3}};
   static const char *const shapes[] = {"ABC", "1B1", "0BC"};
   for (int s = 0; s < 3; s++)
     for (int axis = -3; axis < 3; axis++)
@@ -388,7 +398,8 @@ static bool make_insert (builder *b) {
           b->c->a.i[0] = ranges[i].front;
           b->c->a.i[1] = ranges[i].step;
           b->c->a.i[2] = ranges[i].front + reach + ranges[i].back;
-          add_name(b, "%s, axis %d, from %d by %d", shapes[s], axis, ranges[i].front, ranges[i].step);
+          add_name(b, "%s, axis %d, from %d by %d", shapes[s], axis, ranges[i].front,
+                   ranges[i].step);
           add_lying(b, shape, lie);
           return true;
         }
@@ -469,7 +480,7 @@ static bool make_select (builder *b) {
   return false;
 }
 
-/* --- all kinds ------------------------------------------------------------------------------------- */
+/* --- all kinds --- */
 
 static bool build (builder *b) {
   const char *s = b->op->signature;

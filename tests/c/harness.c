@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- numbers: splitmix64 (Steele, Lea & Flood 2014) --------------------------------------------- */
+/* --- numbers: splitmix64 (Steele, Lea & Flood 2014) --- */
 
 static uint64_t state;
 static int apart;               /* how many numbers were drawn that must differ from each other */
@@ -35,8 +35,9 @@ static double draw_sign (void) {
   return next_bits() & 1 ? 1 : -1;
 }
 
-/* A number of the domain.  APART gives multiples of 0.11 from 0.25 on, each once in a hundred, so no
-   step of a difference quotient crosses a tie, a kink at 0, or a bound that is not of that form. */
+/* A number of the domain.  APART gives multiples of 0.11 from 0.25 on, each once in a hundred, so
+   no step of a difference quotient crosses a tie, a kink at 0, or a bound that is not of that form.
+   */
 static double draw_from (peri_domain domain) {
   switch (domain) {
     case PERI_IN_APART: return draw_sign() * (0.25 + 0.11 * (apart++ * 37 % 101));
@@ -48,7 +49,7 @@ static double draw_from (peri_domain domain) {
   }
 }
 
-/* --- tensors ------------------------------------------------------------------------------------ */
+/* --- tensors --- */
 
 peri_dims dims (int n, ...) {
   peri_dims d = {.n = n};
@@ -121,7 +122,7 @@ peri_tensor *random_tensor (peri_dims shape, peri_domain domain, test_layout lay
   return x;
 }
 
-/* --- expectations ------------------------------------------------------------------------------- */
+/* --- expectations --- */
 
 void expect_no_failure (const char *what) {
   if (!peri_error()) return;
@@ -150,7 +151,7 @@ void expect_failure (peri_status code, ...) {
   va_end(ap);
 }
 
-/* --- one test for each row ---------------------------------------------------------------------- */
+/* --- one test for each row --- */
 
 static void (*row_test) (peri_opcode op);
 

@@ -1,5 +1,6 @@
-/* Every allocation of every row fails once, forward and in gradients of orders 1 and 2: each failure
-   is reported as one of memory, nothing leaks, and afterwards the same call gives the same bytes. */
+/* Every allocation of every row fails once, forward and in gradients of orders 1 and 2: each
+   failure is reported as one of memory, nothing leaks, and afterwards the same call gives the same
+   bytes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -57,7 +58,8 @@ static void fail_each (test_case *c) {
     peri_fail_allocation(0);
     peri_status status = peri_error();
     if (fine && status)
-      fail_msg("%s, case '%s', allocation %d: a result beside the failure '%s'", row, c->name, (int) n,
+      fail_msg("%s, case '%s', allocation %d: a result beside the failure '%s'", row, c->name,
+               (int) n,
                peri_message());
     if (!fine && status != PERI_E_MEMORY)
       fail_msg("%s, case '%s', allocation %d: the failure is reported as '%s': %s", row, c->name,
@@ -65,7 +67,8 @@ static void fail_each (test_case *c) {
     peri_clear();
     peri_scope_close(scope);
     if (peri_memory_now().objects != objects || peri_memory_now().live != live)
-      fail_msg("%s, case '%s', allocation %d: %d objects and %d bytes leaked", row, c->name, (int) n,
+      fail_msg("%s, case '%s', allocation %d: %d objects and %d bytes leaked", row, c->name,
+               (int) n,
                (int) (peri_memory_now().objects - objects), (int) (peri_memory_now().live - live));
     if (fine) {
       if (check != want) fail_msg("%s, case '%s': %.17g, not %.17g", row, c->name, check, want);
@@ -90,7 +93,7 @@ static void test_allocations (peri_opcode op) {
   }
 }
 
-/* --- what is not a row ---------------------------------------------------------------------------- */
+/* --- what is not a row --- */
 
 static peri_tensor *make_rng_tensors (void) {
   peri_rng r = peri_rng_seed(1, NULL);

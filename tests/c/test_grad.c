@@ -14,7 +14,7 @@ enum { MAXNUMBERS = 4096 };
 
 static struct { int cases; double worst[3]; } summary[PERI_NOPS];
 
-/* --- the functions that are differentiated -------------------------------------------------------- */
+/* --- the functions that are differentiated --- */
 
 /* w . y, in double and in order */
 static double project (const peri_tensor *y, const peri_tensor *w) {
@@ -47,7 +47,7 @@ static double project_gradient (const problem *p) {
   return f;
 }
 
-/* --- comparison -------------------------------------------------------------------------------------- */
+/* --- comparison --- */
 
 /* (f(x + h) - f(x - h)) / 2h for every element of every x; returns how many there are. */
 static int64_t difference (const problem *p, double (*f) (const problem *), int n,

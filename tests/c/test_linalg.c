@@ -1,5 +1,5 @@
-/* Matrix products against three plain loops, in every combination of transposition, stride and batch,
-   small and large enough to be cut into pieces; and shapes that do not multiply. */
+/* Matrix products against three plain loops, in every combination of transposition, stride and
+   batch, small and large enough to be cut into pieces; and shapes that do not multiply. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 
 /* A contiguous copy's element (row, column) of the matrix in the last two axes that stands at `at`
    among the batch axes of the result. */
-static const double *matrix_at (const peri_tensor *packed, const peri_dims *batch, const int64_t *at) {
+static const double *matrix_at (const peri_tensor *packed, const peri_dims *batch,
+                                const int64_t *at) {
   int64_t which = 0;
   for (int i = 0, n = packed->ndim - 2; i < n; i++) {
     int64_t size = packed->shape[i];
@@ -77,9 +78,11 @@ static void test_loops (peri_opcode op) {
 static void test_refused (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();
-  peri_tensor *x = peri_full(PERI_REAL, dims(2, 3, 4), 1), *y = peri_full(PERI_REAL, dims(2, 5, 6), 1);
+  peri_tensor *x = peri_full(PERI_REAL, dims(2, 3, 4), 1),
+    *y = peri_full(PERI_REAL, dims(2, 5, 6), 1);
   peri_tensor *v = peri_full(PERI_REAL, dims(1, 4), 1), *b = peri_full(PERI_REAL, dims(1, 6), 1);
-  peri_tensor *p = peri_full(PERI_REAL, dims(3, 2, 3, 4), 1), *q = peri_full(PERI_REAL, dims(3, 5, 4, 3), 1);
+  peri_tensor *p = peri_full(PERI_REAL, dims(3, 2, 3, 4), 1),
+    *q = peri_full(PERI_REAL, dims(3, 5, 4, 3), 1);
   assert_null(peri_matmul(x, y));
   expect_failure(PERI_E_SHAPE, "^matmul: ", "(3, 4)", "(5, 6)", NULL);
   assert_null(peri_matmul(x, v));
@@ -132,7 +135,8 @@ static void test_many_times (void **state) {
 }
 
 int main (void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused), cmocka_unit_test(test_nan_times_zero),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused),
+                                     cmocka_unit_test(test_nan_times_zero),
                                      cmocka_unit_test(test_many_times)};
   return run_rows("plain loops", test_loops) + cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Movement and indexing: where every element of a result comes from, on every case and for every dtype;
-   and ranges, shapes and indices that must be refused. */
+/* Movement and indexing: where every element of a result comes from, on every case and for every
+   dtype; and ranges, shapes and indices that must be refused. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@ static int axis_of (const test_case *c, int axis) {
   return axis < 0 ? axis + c->in[0]->ndim : axis;
 }
 
-/* --- what element `at` of the result must be ---------------------------------------------------------- */
+/* --- what element `at` of the result must be --- */
 
 static double moved (const test_case *c, const peri_tensor *y, const int64_t *at) {
   const peri_tensor *x = c->in[0];
@@ -20,7 +20,8 @@ static double moved (const test_case *c, const peri_tensor *y, const int64_t *at
   switch (c->op) {
     case PERI_OP_contiguous: break;
     case PERI_OP_expand:
-      for (int i = 0, lead = y->ndim - x->ndim; i < x->ndim; i++) from[i] = x->shape[i] == 1 ? 0 : at[i + lead];
+      for (int i = 0, lead = y->ndim - x->ndim; i < x->ndim; i++)
+        from[i] = x->shape[i] == 1 ? 0 : at[i + lead];
       break;
     case PERI_OP_permute:
       for (int i = 0; i < x->ndim; i++) from[axis_of(c, (int) c->a.dims.at[i])] = at[i];
@@ -65,7 +66,8 @@ static double picked (const test_case *c, const peri_tensor *y, const int64_t *a
   int axis = axis_of(c, c->a.axis);
   (void) y;
   memcpy(from, at, sizeof from);
-  from[axis] = (int64_t) (c->op == PERI_OP_gather ? peri_at(c->in[1], at) : value(c->in[1], at[axis])) - 1;
+  from[axis] = (int64_t) (c->op == PERI_OP_gather ? peri_at(c->in[1], at)
+                          : value(c->in[1], at[axis])) - 1;
   return peri_at(c->in[0], from);
 }
 
@@ -87,7 +89,8 @@ static double hot (const test_case *c, const peri_tensor *y, const int64_t *at) 
   return peri_at(c->in[0], at) == (double) at[y->ndim - 1] + 1;
 }
 
-static double (*source_of (peri_opcode op)) (const test_case *, const peri_tensor *, const int64_t *) {
+static double (*source_of (peri_opcode op)) (const test_case *, const peri_tensor *,
+                                             const int64_t *) {
   switch (op) {
     case PERI_OP_reshape: return reshaped;
     case PERI_OP_concat: case PERI_OP_stack: return joined;
@@ -109,7 +112,8 @@ static void check_sizes (const test_case *c, const peri_tensor *y) {
   switch (c->op) {
     case PERI_OP_reshape: case PERI_OP_expand:
       assert_int_equal(y->ndim, a->dims.n);
-      for (int i = 0; i < y->ndim; i++) assert_true(a->dims.at[i] == -1 || a->dims.at[i] == y->shape[i]);
+      for (int i = 0; i < y->ndim; i++) assert_true(a->dims.at[i] == -1
+                                                    || a->dims.at[i] == y->shape[i]);
       if (c->op == PERI_OP_reshape) assert_int_equal(y->count, c->in[0]->count);
       break;
     case PERI_OP_slice: assert_int_equal(size, (a->i[1] - a->i[0] + a->i[2] - 1) / a->i[2]); break;
@@ -182,7 +186,7 @@ static void test_dtypes (peri_opcode op) {
   }
 }
 
-/* --- refusals -------------------------------------------------------------------------------------------- */
+/* --- refusals --- */
 
 static peri_tensor *index_of (int n, const int32_t *x) {
   return peri_copy_of(PERI_INDEX, dims(1, n), x);
@@ -191,7 +195,9 @@ static peri_tensor *index_of (int n, const int32_t *x) {
 /* The message names the index and what it may be. */
 static void test_index_out_of_range (void **state) {
   static const int32_t zero[] = {1, 0}, above[] = {2, 5}, below[] = {-1, 1};
-  static const struct { const int32_t *index; const char *names; } bad[] = {{zero, "0"}, {above, "5"}, {below, "-1"}};
+  static const struct { const int32_t *index; const char *names; } bad[] = {{zero, "0"},
+                                                                            {above, "5"},
+                                                                              {below, "-1"}};
   (void) state;
   peri_scope s = peri_scope_open();
   peri_tensor *x = peri_full(PERI_REAL, dims(1, 4), 1), *two = peri_full(PERI_REAL, dims(1, 2), 1);
@@ -256,7 +262,8 @@ static void test_slice_ranges (void **state) {
 static void test_shapes_refused (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();
-  peri_tensor *x = peri_full(PERI_REAL, dims(2, 2, 3), 1), *y = peri_full(PERI_REAL, dims(2, 3, 3), 1);
+  peri_tensor *x = peri_full(PERI_REAL, dims(2, 2, 3), 1),
+    *y = peri_full(PERI_REAL, dims(2, 3, 3), 1);
   const peri_dims bad[] = {dims(1, 5), dims(2, -1, 4), dims(2, -1, -1), dims(2, -1, 0), dims(1, -2),
                            peri_shape(2, INT64_MAX, (int64_t) 4)};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -287,9 +294,10 @@ static void test_shapes_refused (void **state) {
   peri_scope_close(s);
 }
 
-/* --- laws ---------------------------------------------------------------------------------------------------- */
+/* --- laws --- */
 
-/* Undoing a movement gives the same elements: slice after unslice, flip of flip, permute and back. */
+/* Undoing a movement gives the same elements: slice after unslice, flip of flip, permute and back.
+   */
 static void test_inverses (void **state) {
   (void) state;
   for (test_layout l = PACKED; l < NLAYOUTS; l++) {
@@ -298,7 +306,8 @@ static void test_inverses (void **state) {
     peri_tensor *same[] = {
       peri_slice(peri_unslice(x, 1, 2, 3, 12), 1, 2, 9, 3), peri_flip(peri_flip(x, -1), 2),
       peri_permute(peri_permute(x, dims(3, 1, 2, 0)), dims(3, 2, 0, 1)),
-      peri_transpose(peri_transpose(x, 0, 2), 2, 0), peri_reshape(peri_reshape(x, dims(1, -1)), dims(3, 2, 3, 4)),
+      peri_transpose(peri_transpose(x, 0, 2), 2, 0),
+      peri_reshape(peri_reshape(x, dims(1, -1)), dims(3, 2, 3, 4)),
       peri_concat(2, (peri_tensor *[]) {peri_slice(x, 1, 0, 1, 1), peri_slice(x, 1, 1, 3, 1)}, 1)};
     expect_no_failure("inverses");
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
@@ -307,7 +316,8 @@ static void test_inverses (void **state) {
   }
 }
 
-/* A reshape of a strided view is a copy, of a packed one a view: both have the elements in order. */
+/* A reshape of a strided view is a copy, of a packed one a view: both have the elements in order.
+   */
 static void test_reshape_copies_when_it_must (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();

@@ -7,7 +7,7 @@
 
 #include "harness.h"
 
-/* --- references, written from the rows' help text ------------------------------------------------- */
+/* --- references, written from the rows' help text --- */
 
 typedef struct {
   peri_opcode op;
@@ -55,14 +55,15 @@ static const reference *find_reference (peri_opcode op) {
 }
 
 /* Equal, both NaN, or within a few units of the last place (the library promises one; a formula of
-   several functions adds them up).  `scale` is what a difference inside the formula is multiplied by. */
+   several functions adds them up).  `scale` is what a difference inside the formula is multiplied
+   by. */
 static bool close_to (double got, double want, double scale) {
   if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
   if (isinf(want) || isinf(got)) return got == want;
   return fabs(got - want) <= 1e-14 * fabs(want) + 4e-16 * fmax(1, scale);
 }
 
-/* --- every case ------------------------------------------------------------------------------------- */
+/* --- every case --- */
 
 /* Element of x at the coordinates of a result that x is broadcast to. */
 static double broadcast_value (const peri_tensor *x, peri_dims shape, const int64_t *at) {
@@ -100,7 +101,8 @@ static void check_values (test_case *c, const reference *r) {
     for (int i = 0; i < c->nin; i++) in[i] = broadcast_value(c->in[i], shape, at);
     double want = r->f(in[0], in[1], in[2], c->a.f), got = value(y, k);
     if (!close_to(got, want, fabs(in[2])))
-      fail_msg("%s, case '%s': f(%.17g, %.17g, %.17g) = %.17g, want %.17g", row, c->name, in[0], in[1],
+      fail_msg("%s, case '%s': f(%.17g, %.17g, %.17g) = %.17g, want %.17g", row, c->name, in[0],
+               in[1],
                in[2], got, want);
   }
 }
@@ -118,13 +120,16 @@ static void test_values (peri_opcode op) {
   }
 }
 
-/* --- where formulas break ------------------------------------------------------------------------------ */
+/* --- where formulas break --- */
 
-static const double edges[] = {0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0.5, -0.5, 1.5, -2.5, 2, 3, -3,
-  1e-300, -1e-300, 1e300, -1e300, 1e-9, -1e-9, 1e-17, 20, -20, 36.5, -36.5, 709, -709, 745, -745, 1e5, -1e5};
+static const double edges[] = {0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0.5, -0.5, 1.5, -2.5, 2,
+                               3, -3,
+  1e-300, -1e-300, 1e300, -1e300, 1e-9, -1e-9, 1e-17, 20, -20, 36.5, -36.5, 709, -709, 745, -745,
+  1e5, -1e5};
 enum { NEDGES = sizeof edges / sizeof edges[0] };
 
-/* All numbers, or all pairs, or triples, by broadcasting; where takes any number as its condition. */
+/* All numbers, or all pairs, or triples, by broadcasting; where takes any number as its condition.
+   */
 static void test_edges (peri_opcode op) {
   const reference *r = find_reference(op);
   test_case c;
@@ -174,7 +179,7 @@ static void test_position_independence (peri_opcode op) {
   }
 }
 
-/* --- refusals ---------------------------------------------------------------------------------------------- */
+/* --- refusals --- */
 
 /* "^name: ": a message begins with the row the user called, not one that it is made of. */
 static const char *starts_with_name (peri_opcode op) {
@@ -247,7 +252,8 @@ static void test_help (peri_opcode op) {
 int main (void) {
   const struct CMUnitTest others[] = {cmocka_unit_test(test_signed_zero)};
   return run_rows("values", test_values) + run_rows("edges", test_edges)
-         + run_rows("positions", test_position_independence) + run_rows("wrong types", test_wrong_types)
+         + run_rows("positions", test_position_independence) + run_rows("wrong types",
+                                                                        test_wrong_types)
          + run_rows("wrong axes", test_wrong_axes) + run_rows("wrong shapes", test_wrong_shapes)
          + run_rows("help", test_help) + cmocka_run_group_tests(others, NULL, NULL);
 }

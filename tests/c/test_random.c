@@ -10,7 +10,7 @@
 
 enum { MANY = 200000 };
 
-/* --- the block function: kat_vectors of Random123 1.14, philox4x32-10 -------------------------------- */
+/* --- the block function: kat_vectors of Random123 1.14, philox4x32-10 --- */
 
 static void test_known_answers (void **state) {
   static const struct { uint32_t counter[4], key[2], answer[4]; } vectors[] = {
@@ -27,13 +27,14 @@ static void test_known_answers (void **state) {
   }
 }
 
-/* A draw's numbers are words of the blocks that the reference computes: all first words of a group of
-   128 blocks before all second ones. */
+/* A draw's numbers are words of the blocks that the reference computes: all first words of a group
+   of 128 blocks before all second ones. */
 static void test_draws_are_blocks (void **state) {
   (void) state;
   peri_scope scope = peri_scope_open();
   peri_rng r = peri_rng_at(&(peri_rng) {.key = 0x0123456789abcdef}, 0xfedcba9876543210);
-  r.position = ((uint64_t) 7 << 32) - 256;              /* the carry into the second word is crossed */
+  /* the carry into the second word is crossed */
+  r.position = ((uint64_t) 7 << 32) - 256;
   peri_tensor *x = peri_rng_uniform(&r, peri_shape(1, (int64_t) 2048));
   for (int64_t k = 0; k < x->count; k++) {
     uint64_t at = ((uint64_t) 7 << 32) - 256 + (uint64_t) (k / 512 * 128 + k % 128);
@@ -45,7 +46,7 @@ static void test_draws_are_blocks (void **state) {
   peri_scope_close(scope);
 }
 
-/* --- distributions -------------------------------------------------------------------------------------- */
+/* --- distributions --- */
 
 static int ascending (const void *a, const void *b) {
   double x = *(const double *) a, y = *(const double *) b;
@@ -73,7 +74,8 @@ static void expect_even (const int64_t *count, int n, int64_t total) {
   double mean = (double) total / n, sum = 0, df = n - 1, v = 2 / (9 * df);
   for (int i = 0; i < n; i++) sum += ((double) count[i] - mean) * ((double) count[i] - mean) / mean;
   double bound = df * pow(1 - v + 3.72 * sqrt(v), 3);
-  if (!(sum < bound)) fail_msg("chi-square %.4g for %g degrees of freedom, bound %.4g", sum, df, bound);
+  if (!(sum < bound)) fail_msg("chi-square %.4g for %g degrees of freedom, bound %.4g", sum, df,
+                               bound);
 }
 
 static void test_uniform (void **state) {
@@ -86,7 +88,8 @@ static void test_uniform (void **state) {
     for (int64_t k = 0; k < MANY; k++) {
       double v = value(x, k);
       assert_true(v >= 0 && v < 1);
-      low[(uint64_t) (v * 0x1p53) & 255]++;                 /* the last bits are as random as the first */
+      /* the last bits are as random as the first */
+      low[(uint64_t) (v * 0x1p53) & 255]++;
       if (k % 2) pair[(int) (v * 16) * 16 + (int) (value(x, k - 1) * 16)]++;
     }
     expect_distribution(x, uniform_cdf);
@@ -105,7 +108,8 @@ static void test_normal (void **state) {
     double moment[5] = {0};
     for (int64_t k = 0; k < MANY; k++)
       for (int p = 1; p < 5; p++) moment[p] += pow(value(x, k), p) / MANY;
-    double unit = 4.5 / sqrt(MANY);                          /* standard deviations of each moment */
+    /* standard deviations of each moment */
+    double unit = 4.5 / sqrt(MANY);
     assert_true(fabs(moment[1]) < unit && fabs(moment[2] - 1) < unit * sqrt(2));
     assert_true(fabs(moment[3]) < unit * sqrt(15) && fabs(moment[4] - 3) < unit * sqrt(96));
     expect_distribution(x, normal_cdf);
@@ -113,7 +117,8 @@ static void test_normal (void **state) {
   }
 }
 
-/* Numbers at any distance up to 600 are uncorrelated: both halves of Box and Muller's pair are used. */
+/* Numbers at any distance up to 600 are uncorrelated: both halves of Box and Muller's pair are
+   used. */
 static void test_uncorrelated (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();
@@ -209,7 +214,7 @@ static void test_bernoulli (void **state) {
   peri_scope_close(s);
 }
 
-/* --- streams ------------------------------------------------------------------------------------------------ */
+/* --- streams --- */
 
 typedef peri_tensor *draw (peri_rng *r, peri_dims shape);
 static draw *const draws[] = {peri_rng_uniform, peri_rng_normal};
@@ -225,9 +230,9 @@ static bool any_equal (const peri_tensor *x, const peri_tensor *y) {
   return false;
 }
 
-/* The law of draws.  The first n numbers of a longer draw are the draw of n.  A draw moves its stream by
-   whole groups of 512 numbers, so two draws of n are one of 2n when n is a multiple of 512, and share
-   no number otherwise. */
+/* The law of draws.  The first n numbers of a longer draw are the draw of n.  A draw moves its
+   stream by whole groups of 512 numbers, so two draws of n are one of 2n when n is a multiple of
+   512, and share no number otherwise. */
 static void test_prefix_and_groups (void **state) {
   (void) state;
   for (int d = 0; d < 2; d++)
@@ -300,17 +305,19 @@ static void test_neighbouring_seeds (void **state) {
   for (int i = 0; i < SEEDS; i++) {
     peri_rng r = peri_rng_seed((uint64_t) i, NULL);
     x[i] = peri_rng_uniform(&r, dims(1, EACH));
-    for (int64_t k = 0; i > 0 && k < EACH; k++) c += (value(x[i], k) - 0.5) * (value(x[i - 1], k) - 0.5) * 12;
+    for (int64_t k = 0; i > 0 && k < EACH; k++) c += (value(x[i], k) - 0.5)
+      * (value(x[i - 1], k) - 0.5) * 12;
   }
   assert_true(fabs(c) < 4.5 * sqrt(SEEDS * EACH));
   all = peri_concat(SEEDS, x, 0);
   expect_distribution(all, uniform_cdf);
-  expect_distribution(peri_slice(all, 0, 0, SEEDS * EACH, EACH), uniform_cdf);   /* the first of each */
+  /* the first of each */
+  expect_distribution(peri_slice(all, 0, 0, SEEDS * EACH, EACH), uniform_cdf);
   peri_scope_close(s);
 }
 
-/* A stream that draws at another time of the shared clock starts again there, as if nothing had been
-   drawn before. */
+/* A stream that draws at another time of the shared clock starts again there, as if nothing had
+   been drawn before. */
 static void test_clock (void **state) {
   uint64_t clock = 7;
   (void) state;
@@ -356,7 +363,8 @@ static void test_empty_draws (void **state) {
   peri_rng r = peri_rng_seed(5, NULL), before = r;
   assert_int_equal(peri_rng_normal(&r, dims(2, 0, 5))->count, 0);
   assert_int_equal(peri_rng_uniform(&r, dims(0))->ndim, 0);
-  expect_equal(peri_rng_uniform(&before, dims(1, 1)), 0, peri_rng_uniform(&(peri_rng) {.key = 5}, dims(0)), 1);
+  expect_equal(peri_rng_uniform(&before, dims(1, 1)), 0,
+               peri_rng_uniform(&(peri_rng) {.key = 5}, dims(0)), 1);
   assert_null(peri_rng_bernoulli(&r, NULL));
   assert_int_equal(peri_error(), PERI_OK);
   peri_scope_close(s);
@@ -365,11 +373,14 @@ static void test_empty_draws (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_known_answers),
-    cmocka_unit_test(test_draws_are_blocks), cmocka_unit_test(test_uniform), cmocka_unit_test(test_normal),
-    cmocka_unit_test(test_uncorrelated), cmocka_unit_test(test_integers), cmocka_unit_test(test_permutation),
+    cmocka_unit_test(test_draws_are_blocks), cmocka_unit_test(test_uniform),
+    cmocka_unit_test(test_normal),
+    cmocka_unit_test(test_uncorrelated), cmocka_unit_test(test_integers),
+    cmocka_unit_test(test_permutation),
     cmocka_unit_test(test_bernoulli), cmocka_unit_test(test_prefix_and_groups),
     cmocka_unit_test(test_copy_resumes), cmocka_unit_test(test_forks),
-    cmocka_unit_test(test_neighbouring_seeds), cmocka_unit_test(test_clock), cmocka_unit_test(test_threads),
+    cmocka_unit_test(test_neighbouring_seeds), cmocka_unit_test(test_clock),
+    cmocka_unit_test(test_threads),
     cmocka_unit_test(test_empty_draws)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,7 +148,10 @@ function Run:log (split, values)
     local number = number_of(name, v)
     row[name] = number
     parts[#parts + 1] = string.format("%s=%a", name, number)
-    if split == "train" then self.logged[name] = number end
+    if split == "train" then
+      self.logged[name] = number       -- at this step
+      self.latest[name] = number       -- for the progress line
+    end
     if number ~= number and not self.warned then
       self.warned = true
       self.progress:print("%s.%s is nan at step %d", split, name, self.step)

@@ -70,10 +70,10 @@ local function finish_step (run, last)
   if last then
     run.ends[#run.ends + 1] = step
     run.inside = false
-    run.progress:finish(step, run.logged)
+    run.progress:finish(step, run.latest)
     run.rng:tick(AFTER + step)
   else
-    run.progress:step(step, run.logged)
+    run.progress:step(step, run.latest)
   end
   local signal = core.sys.signal()
   if signal then return loop.stop(run, signal, true) end
