@@ -1,5 +1,5 @@
-/* Boxes: the userdata a script knows as a tensor.  Making them, emptying them, their fields, and the way
-   in and out of Lua tables.  Operations are in lops.c. */
+/* Boxes: the userdata a script knows as a tensor.  Making them, emptying them, their fields, and
+   the way in and out of Lua tables.  Operations are in lops.c. */
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,8 @@
      check   arguments (may raise; C owns nothing yet)
      box     push empty boxes for the results (may raise)
      run     pure C, cannot raise
-     raise   turn a recorded failure into a Lua error, or into nil, message, code (nothing is in flight) */
+     raise   turn a recorded failure into a Lua error, or into nil, message, code; nothing is in
+             flight */
 #ifndef PERIGEE_LIB_H
 #define PERIGEE_LIB_H
 
@@ -40,14 +41,14 @@ int peri__bad_argument (lua_State *L, int i, const char *format, ...);
 /* A number as it is, anything else by its type: fit for one line of a message. */
 const char *peri__describe (lua_State *L, int i);
 
-/* --- errors ------------------------------------------------------------------------------------ */
+/* --- errors ------------------------------------------------------------------------------- */
 
 /* Raise the recorded failure, with the place of the calling Lua line, and clear it. */
 int peri__raise (lua_State *L);
 /* Return nil, message, code word for the recorded failure, and clear it. */
 int peri__push_failure (lua_State *L);
 
-/* --- opening functions: each leaves one table (the part of `peri` it fills) on the stack -------- */
+/* --- opening functions: each leaves one table (the part of `peri` it fills) on the stack --- */
 
 int peri__open_tensor (lua_State *L);   /* lbox.c: metatable, construction, conversion */
 int peri__open_ops (lua_State *L);      /* lops.c: every row of the table */
@@ -59,7 +60,8 @@ int peri__open_io (lua_State *L);       /* lio.c: peri.io: hashes, images, logs 
 int peri__open_h5 (lua_State *L);       /* lh5.c: peri.h5 */
 int peri__open_sys (lua_State *L);      /* lsys.c: peri.sys: files, locks, signals, processes */
 
-/* linit.c: a state with the standard library, strict about bytecode, and `perigee.core` preloaded. */
+/* linit.c: a state with the standard library, strict about bytecode, and `perigee.core`
+   preloaded. */
 lua_State *peri__new_state (const char *home);
 
 #endif

@@ -1,9 +1,8 @@
-/* A Lua state as scripts get it: the standard library, text chunks only, strict globals, the incremental
-   collector, and `perigee.core` ready to be required. */
+/* A Lua state as scripts get it: the standard library, text chunks only, strict globals, the
+   incremental collector, and `perigee.core` ready to be required. */
 
 #include <dlfcn.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lbox.h"
 
@@ -17,16 +16,11 @@ static void merge (lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* core.h5 is loaded from the module beside the program when it is first mentioned. */
+/* core.h5 is loaded from the module beside the program when it is first mentioned.  Its path is
+   compiled in, like that of the library: asking /proc for it fails where that is not mounted. */
 static int l_open_room (lua_State *L) {
-  char path[4096];
-  ssize_t n = readlink("/proc/self/exe", path, sizeof path);
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "h5") != 0) return 0;
-  while (n > 0 && path[n - 1] != '/') n--;
-  if (n <= 0 || (size_t) n + sizeof PERI_H5_MODULE > sizeof path)
-    return luaL_error(L, "peri.h5: the folder of this program cannot be told");
-  memcpy(path + n, PERI_H5_MODULE, sizeof PERI_H5_MODULE);
-  void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  void *module = dlopen(PERI_H5_MODULE, RTLD_NOW | RTLD_LOCAL);
   lua_CFunction open = NULL;
   if (module) *(void **) &open = dlsym(module, "peri__open_h5");
   if (!open) return luaL_error(L, "peri.h5: %s", dlerror());
@@ -101,7 +95,8 @@ static int l_undeclared (lua_State *L) {
                     lua_tostring(L, -1), lua_tostring(L, -1));
 }
 
-/* Reading or setting an undeclared global is an error; functions of the standard library are declared. */
+/* Reading or setting an undeclared global is an error; functions of the standard library are
+   declared. */
 static void be_strict (lua_State *L) {
   lua_pushglobaltable(L);
   lua_createtable(L, 0, 2);
@@ -128,8 +123,9 @@ static void set_path (lua_State *L, const char *home) {
 static int l_init (lua_State *L) {
   const char *home = lua_touserdata(L, 1);
   luaL_openlibs(L);
-  /* Incremental: generational mode starves finalizers.  A dead box outlives one cycle, to be finalized,
-     and counts as live then, so a pause of 200 % or more lets the heap drift upwards without end. */
+  /* Incremental: generational mode starves finalizers.  A dead box outlives one cycle, to be
+     finalized, and counts as live then, so a pause of 200 % or more lets the heap drift upwards
+     without end. */
   lua_gc(L, LUA_GCINC, 150, 400, 0);
   set_path(L, home);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

@@ -1,5 +1,5 @@
-/* Every row of the table as a Lua function and method.  One C function serves them all: it reads the
-   row's signature, so no operation is named here. */
+/* Every row of the table as a Lua function and method.  One C function serves them all: it reads
+   the row's signature, so no operation is named here. */
 
 #include <math.h>
 #include <stdlib.h>
@@ -226,7 +226,8 @@ static void push_usage (lua_State *L, int op) {
   luaL_pushresult(&b);
 }
 
-/* peri.help(name): "sum(x [, axes] [, keep])  sum over axes", or nil; without a name a sorted list of names */
+/* peri.help(name): "sum(x [, axes] [, keep])  sum over axes", or nil; without a name a sorted list
+   of names */
 static int l_help (lua_State *L) {
   const char *name = luaL_optstring(L, 1, NULL);
   if (!name) lua_createtable(L, PERI_NOPS, 0);

@@ -16,7 +16,7 @@ enum {
 
 typedef struct {
   const peri_tensor *x;
-  /* entries shown at each end of an axis; all when it has no more than two edges */
+  /* Entries shown at each end of an axis; all when it has no more than two edges. */
   int64_t edge[PERI_MAXDIM];
   char conversion;              /* of printf: 'd', 'f' or 'e' */
   int digits, width;

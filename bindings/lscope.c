@@ -63,8 +63,8 @@ static int l_close (lua_State *L) {
   return 0;
 }
 
-/* A scope lost without being closed empties nothing: the collector may run while an operation holds one
-   of its tensors.  They live on until it finds them too. */
+/* A scope lost without being closed empties nothing: the collector may run while an operation holds
+   one of its tensors.  They live on until it finds them too. */
 static int l_abandon (lua_State *L) {
   scope *s = check_scope(L);
   if (!s->open) return 0;
@@ -89,7 +89,8 @@ static scope *push_scope (lua_State *L) {
   return s;
 }
 
-/* peri.scope() opens a scope: local scope <close> = peri.scope().  peri.scope(f, ...) calls f in one. */
+/* peri.scope() opens a scope: local scope <close> = peri.scope().  peri.scope(f, ...) calls f in
+   one. */
 static int l_scope (lua_State *L) {
   int n = lua_gettop(L);
   if (n == 0 || lua_isnil(L, 1)) {

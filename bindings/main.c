@@ -117,7 +117,7 @@ void peri__relax_globals (lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* --- what the arguments ask for ----------------------------------------------------------------- */
+/* --- what the arguments ask for ----------------------------------------------------------- */
 
 /* The global `arg` as in lua: the script's name at 0, its arguments from 1, the rest below. */
 static void set_arg (lua_State *L, int argc, char **argv, int script) {
@@ -133,8 +133,8 @@ static void set_arg (lua_State *L, int argc, char **argv, int script) {
   lua_pop(L, 2);
 }
 
-/* A chunk that started a run ends it by ending, well or with the message on the top, which is popped.
-   Returns a Lua status. */
+/* A chunk that started a run ends it by ending, well or with the message on the top, which is
+   popped. Returns a Lua status. */
 static int end_run (lua_State *L, int status) {
   int top = lua_gettop(L) - (status != LUA_OK), ended = LUA_OK;
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

@@ -79,7 +79,7 @@ static void open_history (reader *r) {
   const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
   int n = state && *state == '/' ? snprintf(r->history, PATH, "%s/perigee/history", state)
         : home && *home ? snprintf(r->history, PATH, "%s/.local/state/perigee/history", home)
-          : PATH;
+        : PATH;
   if (n < 0 || n >= PATH) {
     r->history[0] = '\0';
     return;
@@ -100,8 +100,8 @@ static void open_history (reader *r) {
 /* Written at once, so that nothing is lost with the session; a folder that cannot be written is no
    error. */
 static void remember (reader *r, const char *line) {
-  const HIST_ENTRY *last = history_length > 0 ? history_get(history_base + history_length - 1)
-    : NULL;
+  const HIST_ENTRY *last = NULL;
+  if (history_length > 0) last = history_get(history_base + history_length - 1);
   if (line[strspn(line, " \t")] == '\0' || (last && strcmp(last->line, line) == 0)) return;
   add_history(line);
   FILE *f = r->history[0] ? fopen(r->history, "a") : NULL;
@@ -200,7 +200,7 @@ static bool is_incomplete (lua_State *L, int status) {
   size_t n;
   const char *message = lua_tolstring(L, -1, &n);
   return status == LUA_ERRSYNTAX && n >= sizeof end - 1
-    && strcmp(message + n - (sizeof end - 1), end) == 0;
+         && strcmp(message + n - (sizeof end - 1), end) == 0;
 }
 
 /* Load the text at stack index 1 as an expression or as statements.  The start of an expression, as
@@ -220,8 +220,7 @@ static int load_chunk (lua_State *L) {
 }
 
 /* Read lines until they make a chunk; it, or a message, is left at stack index 1.  False at the end
-   of the input; LUA_YIELD, which no load gives, stands for a line that was taken back or was help.
-   */
+   of the input; LUA_YIELD, which no load gives, stands for a line taken back or a plea for help. */
 static bool read_chunk (lua_State *L, reader *r, int *status) {
   const char *prompt = "> ";
   lua_settop(L, 0);
@@ -258,13 +257,13 @@ static bool read_chunk (lua_State *L, reader *r, int *status) {
 
 /* A traceback that leads nowhere but to the prompt is noise. */
 static void report (lua_State *L) {
-  const char *message = lua_tostring(L, -1), *trace = message
-    ? strstr(message, "\nstack traceback:") : NULL;
+  const char *message = lua_tostring(L, -1);
+  const char *trace = message ? strstr(message, "\nstack traceback:") : NULL;
   bool tells = false;
   if (trace)
     for (const char *p = strchr(trace + 1, '\n'); p; p = strchr(p + 1, '\n'))
       tells |= strncmp(p, "\n\t[C]", 5) != 0 && strncmp(p, "\n\tstdin:", 8) != 0
-        && strncmp(p, "\n\t(", 3) != 0;
+               && strncmp(p, "\n\t(", 3) != 0;
   fflush(stdout);
   if (trace && !tells) fprintf(stderr, "%.*s\n", (int) (trace - message), message);
   else fprintf(stderr, "%s\n", message ? message : "(an error without a text)");

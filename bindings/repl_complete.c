@@ -69,9 +69,8 @@ static void add_keys (lua_State *L, const completion *c) {
   }
 }
 
-/* Keys of the value on the top: its own, those of the tables its metatable leads to, and the names
-   of what it loads on demand (`rooms` of the metatable of peri) and of tensor methods (`methods`).
-   */
+/* Keys of the value on the top: its own, those of the tables its metatable leads to, what it loads
+   on demand (`rooms` of the metatable of peri) and the methods of a tensor (`methods`). */
 static void add_all_keys (lua_State *L, const completion *c) {
   static const char *const more[] = {"methods", "rooms"};
   luaL_checkstack(L, 4 * DEPTH + 20, NULL);

@@ -200,7 +200,8 @@ static bool print_operation (lua_State *L, const char *name) {
   if (*name) lua_pushstring(L, last);
   lua_call(L, *name ? 1 : 0, 1);
   if (!*name) {
-    puts("? NAME explains an operation, a function or a table: ? sum, ? peri.nn.linear, ? peri.optim");
+    puts("? NAME explains an operation, a function or a table:"
+         " ? sum, ? peri.nn.linear, ? peri.optim");
     puts("operations, as peri.NAME(x, ...) and x:NAME(...):");
     if (lua_istable(L, -1)) print_columns(L, 0);
     return true;
@@ -227,8 +228,7 @@ static void print_named (lua_State *L, const char *name) {
   }
 }
 
-/* An operation unless the name leads deeper than peri: peri.nn.linear is not the operation linear.
-   */
+/* An operation unless the name leads deeper than peri: peri.nn.linear is no operation. */
 int peri__show_help (lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *dot = strchr(name, '.');
   bool deep = dot && (strncmp(name, "peri.", 5) != 0 || strchr(dot + 1, '.'));

@@ -1,7 +1,8 @@
-/* Loading OpenBLAS.  Its releases do not know CPUs newer than themselves and then fall back to AVX2 at
-   half the speed or less, so the core type is chosen here, from the CPU's features, before it loads.
-   Its serial build shares one buffer between callers and gives wrong products when two threads call at
-   once (100x110x120: 2 in 1000), so the build with threads is used, kept to one, or else a lock. */
+/* Loading OpenBLAS.  Its releases do not know CPUs newer than themselves and then fall back to AVX2
+   at half the speed or less, so the core type is chosen here, from the CPU's features, before it
+   loads. Its serial build shares one buffer between callers and gives wrong products when two
+   threads call at once (100x110x120: 2 in 1000), so the build with threads is used, kept to one, or
+   else a lock. */
 
 #include "blas.h"
 

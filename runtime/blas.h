@@ -4,7 +4,8 @@
 
 #include "perigee/tensor.h"
 
-/* c = a b + beta c, row-major; ta, tb: the operand is stored transposed.  Runs on the calling thread. */
+/* c = a b + beta c, row-major; ta, tb: the operand is stored transposed.  Runs on the calling
+   thread. */
 typedef struct {
   bool ta, tb;
   int64_t m, n, k;

@@ -64,8 +64,9 @@ static bool check_types (const peri_call *c) {
     peri_dtype type = c->in[i]->dtype, first = c->in[0]->dtype;
     if (w == 'u' || type == (w == 'l' ? first : w == 'i' ? PERI_INDEX : PERI_REAL)) continue;
     if (w == 'l')
-      peri_fail(PERI_E_TYPE, "%s: tensor %d of the list is %s and the first %s; convert one with x:%s()",
-                op->name, i + 1, peri_dtype_name(type), peri_dtype_name(first), peri_dtype_name(first));
+      peri_fail(PERI_E_TYPE, "%s: tensor %d of the list is %s and the first %s; convert one with "
+                "x:%s()", op->name, i + 1, peri_dtype_name(type), peri_dtype_name(first),
+                peri_dtype_name(first));
     else
       peri_fail(PERI_E_TYPE, "%s: %s is %s, not %s; convert it with %s:%s()", op->name,
                 input_name(op, i, name, sizeof name), peri_dtype_name(type),

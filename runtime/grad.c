@@ -11,8 +11,8 @@
 
 enum { MAXIN = 64 };            /* gradients of one node held on the stack; longer lists are allocated */
 
-/* Every node that y depends on, linked, in no order; marks them seen.  The link of a node doubles as
-   the stack of those to be looked into, so nothing is allocated. */
+/* Every node that y depends on, linked, in no order; marks them seen.  The link of a node doubles
+   as the stack of those to be looked into, so nothing is allocated. */
 static peri_node *collect (peri_node *top) {
   peri_node *stack = top, *found = NULL;
   top->seen = 1;

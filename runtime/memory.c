@@ -1,6 +1,6 @@
-/* The caching allocator.  Freed blocks wait in a list of their size class for the next request, so a
-   training loop settles on one set of blocks.  Per thread, hence without locks; a block may be freed
-   by another thread than the one that took it.  No tensors in here. */
+/* The caching allocator.  Freed blocks wait in a list of their size class for the next request, so
+   a training loop settles on one set of blocks.  Per thread, hence without locks; a block may be
+   freed by another thread than the one that took it.  No tensors in here. */
 
 #include "memory.h"
 

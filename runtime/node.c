@@ -1,4 +1,5 @@
-/* Graph nodes: made by a call when it is recorded, dropped with what they hold.  The walk is in grad.c. */
+/* Graph nodes: made by a call when it is recorded, dropped with what they hold.  The walk is in
+   grad.c. */
 
 #include "node.h"
 

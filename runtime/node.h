@@ -29,7 +29,8 @@ struct peri_node {
   peri_edge in[];
 };
 
-/* For derivatives: input i as it was; the output under a fresh handle; is input i's gradient asked for? */
+/* For derivatives: input i as it was; the output under a fresh handle; is input i's gradient asked
+   for? */
 #define peri_input(n, i) ((n)->in[i].x)
 #define peri_wanted(n, i) ((n)->in[i].node && (n)->in[i].node->needed)
 peri_tensor *peri_output (const peri_node *n);

@@ -1,5 +1,6 @@
 /* A pool of threads that take chunks from a counter.  Created at first need; one job at a time; the
-   caller works too.  A worker spins a little before it sleeps, since steps follow each other closely. */
+   caller works too.  A worker spins a little before it sleeps, since steps follow each other
+   closely. */
 
 #include "parallel.h"
 

@@ -1,5 +1,5 @@
-/* Random streams.  Block i of a draw is Philox(counter = position + i and the time; key), so chunks of
-   a draw are independent and a draw is the same for any number of threads. */
+/* Random streams.  Block i of a draw is Philox(counter = position + i and the time; key), so chunks
+   of a draw are independent and a draw is the same for any number of threads. */
 
 #include "perigee/random.h"
 
@@ -12,8 +12,9 @@
 
 enum { BLOCKS = 128, WORDS = 4 * BLOCKS, CHUNK = 32 * WORDS };
 
-/* A counter's words stand in the low halves of 64-bit lanes, where one instruction multiplies them in
-   full; what gathers in the high halves is never read.  Compilers do not find this by themselves. */
+/* A counter's words stand in the low halves of 64-bit lanes, where one instruction multiplies them
+   in full; what gathers in the high halves is never read.  Compilers do not find this by
+   themselves. */
 typedef uint64_t lanes_v2 __attribute__((vector_size(16)));
 typedef uint64_t lanes_v3 __attribute__((vector_size(32)));
 typedef uint64_t lanes_v4 __attribute__((vector_size(64)));
@@ -21,8 +22,8 @@ typedef uint32_t words_v2 __attribute__((vector_size(8)));
 typedef uint32_t words_v3 __attribute__((vector_size(16)));
 typedef uint32_t words_v4 __attribute__((vector_size(32)));
 
-/* Blocks from, from + 1, ..: word w of block i at out[w][i].  from is a multiple of BLOCKS, so that only
-   the low word of the counter differs. */
+/* Blocks from, from + 1, ..: word w of block i at out[w][i].  from is a multiple of BLOCKS, so that
+   only the low word of the counter differs. */
 #define PHILOX(L, I, multiply) \
   PERI__TARGET_##L static void philox_##L (uint64_t key, uint64_t time, uint64_t from, \
                                            uint32_t (*out)[BLOCKS]) { \

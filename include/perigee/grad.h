@@ -14,9 +14,9 @@ bool peri_set_recording (bool on);
 
 enum { PERI_KEEP_GRAPH = 1, PERI_CREATE_GRAPH = 2 };
 
-/* dx[i] = seed . dy/dx[i], each of x[i]'s shape, borrowed from the current scope; zeros where y does
-   not depend on x[i].  seed has y's shape; NULL means 1 and wants a y of one element.  Without a
-   flag the graph is consumed on the way.  On failure dx is all NULL and the graph is unharmed,
+/* dx[i] = seed . dy/dx[i], each of x[i]'s shape, borrowed from the current scope; zeros where y
+   does not depend on x[i].  seed has y's shape; NULL means 1 and wants a y of one element.  Without
+   a flag the graph is consumed on the way.  On failure dx is all NULL and the graph is unharmed,
    except that nodes already walked without a flag stay consumed. */
 peri_status peri_grad (peri_tensor *y, peri_tensor *seed, int n, peri_tensor *const *x,
                        int flags, peri_tensor **dx);

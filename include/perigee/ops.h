@@ -1,6 +1,7 @@
 /* The operations, expanded from ops.def: for each row its number PERI_NAME and its typed function
-   peri_NAME.  The result is borrowed from the current scope; NULL in gives NULL out, so a formula is
-   written whole and checked once with peri_error.  Axes count from 0, or from the end when negative. */
+   peri_NAME.  The result is borrowed from the current scope; NULL in gives NULL out, so a formula
+   is written whole and checked once with peri_error.  Axes count from 0, or from the end when
+   negative. */
 #ifndef PERIGEE_OPS_H
 #define PERIGEE_OPS_H
 

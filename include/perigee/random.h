@@ -5,9 +5,9 @@
 
 #include "tensor.h"
 
-/* A family of streams shares a clock.  A stream draws at (time of its clock, its position); when the
-   clock moves, it starts again from position 0.  A training loop sets the clock to the step, so the
-   randomness of step k needs nothing but k to be reproduced. */
+/* A family of streams shares a clock.  A stream draws at (time of its clock, its position); when
+   the clock moves, it starts again from position 0.  A training loop sets the clock to the step, so
+   the randomness of step k needs nothing but k to be reproduced. */
 typedef struct {
   uint64_t key;
   uint64_t position;        /* in blocks of four 32-bit words */

@@ -89,7 +89,8 @@ peri_tensor *peri_copy_of (peri_dtype type, peri_dims shape, const void *data);
 
 peri_tensor *peri_clone (peri_tensor *x);                    /* packed copy, untracked */
 peri_tensor *peri_detach (peri_tensor *x);                   /* same storage, untracked */
-/* Untracked copy in another dtype; fractions are cut off; a value that does not fit is a failure. */
+/* Untracked copy in another dtype; fractions are cut off; a value that does not fit is a
+   failure. */
 peri_tensor *peri_cast (peri_tensor *x, peri_dtype type);
 
 size_t peri_itemsize (peri_dtype type);

@@ -20,6 +20,7 @@ peri_status peri__fail_errno (const char *doing, const char *path) {
 
 /* --- bytes --------------------------------------------------------------------------------- */
 
+/* Doubles the room when short of it.  On failure nothing is changed. */
 peri_status peri_bytes_add (peri_bytes *b, const void *data, size_t n) {
   if (n > b->room - b->n) {
     size_t room = b->room ? b->room : 256;
@@ -58,6 +59,7 @@ static int open_temporary (const char *temp) {
   return peri_fail(PERI_E_SYSTEM, "cannot write %s: another process is writing it", temp), -1;
 }
 
+/* write may take less than it was given; false with errno when it takes nothing. */
 static bool write_all (int fd, const char *data, size_t n) {
   while (n > 0) {
     ssize_t done = write(fd, data, n < (1u << 30) ? n : 1u << 30);
@@ -90,6 +92,8 @@ static bool sync_folder (const char *path) {
   return ok;
 }
 
+/* Until the rename the old file is untouched; after a failure path.tmp is gone.  A failure to sync
+   the folder comes when the new file is in place and only not yet safe from a power cut. */
 peri_status peri_file_replace (const char *path, const void *data, size_t n) {
   size_t size = strlen(path) + sizeof ".tmp";
   char *temp = malloc(size);

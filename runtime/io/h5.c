@@ -59,6 +59,7 @@ const char *peri__h5_name (const peri_h5 *f, const char *name) {
                    f->path);
 }
 
+/* What the last part of `path` is, all parts before it being groups. */
 static peri__h5_found kind_of (const peri_h5 *f, const char *path) {
   H5L_info_t link;
   htri_t there = H5Lexists(f->file, path, H5P_DEFAULT);
@@ -115,6 +116,8 @@ static bool may_write (const char *path) {
   return ok;
 }
 
+/* The driver keeps the file in memory, growing by 1 MiB; backing_store off means that it never
+   touches the disk.  Strict closing takes every id of a file down with it. */
 peri_h5 *peri_h5_create (const char *path) {
   char inside[64];
   if (!may_write(path)) return NULL;
@@ -135,6 +138,7 @@ peri_h5 *peri_h5_create (const char *path) {
   return NULL;
 }
 
+/* The image is written from the driver's own memory: a copy would double a checkpoint's peak. */
 peri_status peri_h5_commit (peri_h5 *f) {
   void **image = NULL;
   ssize_t n = -1;
@@ -153,6 +157,7 @@ peri_status peri_h5_commit (peri_h5 *f) {
   return status;
 }
 
+/* Why a file would not open, in words for people. */
 static peri_status explain_open (const peri_h5 *f) {
   char why[160];
   reason(why);
@@ -183,6 +188,7 @@ peri_h5 *peri__h5_open_unchecked (const char *path) {
   return NULL;
 }
 
+/* A file that cannot be trusted is read by a child first; see h5check.c. */
 peri_h5 *peri_h5_open (const char *path) {
   int64_t size;
   int fd = peri__open_file(path, &size);

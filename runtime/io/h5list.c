@@ -39,6 +39,8 @@ static herr_t on_member (hid_t group, const char *name, const H5L_info_t *link, 
   return l->visit(l->arg, name, kind) ? 0 : 1;
 }
 
+/* Links are listed but not followed, and members that are damaged are listed as NONE or OTHER, so
+   one of them does not hide the rest. */
 peri_status peri_h5_list (peri_h5 *f, const char *group, peri_h5_visit *visit, void *arg) {
   const char *name = !f ? NULL : peri__h5_name(f, group);
   if (!name) return peri_error();
@@ -123,6 +125,7 @@ static herr_t on_attribute (hid_t object, const char *name, const H5A_info_t *in
   return peri_error() ? -1 : go_on ? 0 : 1;
 }
 
+/* A damaged attribute ends the walk with a failure: its neighbours may be as wrong. */
 peri_status peri_h5_attributes (peri_h5 *f, const char *object, peri_h5_visit_attribute *visit,
                                 void *arg) {
   const char *name = !f ? NULL : peri__h5_name(f, object);

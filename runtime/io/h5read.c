@@ -27,6 +27,7 @@ static void close_dataset (dataset *d) {
   peri__h5_release(d->id);
 }
 
+/* Why a name is not a dataset that can be read. */
 static peri_status missing (const peri_h5 *f, const char *name, peri__h5_found found) {
   if (!*name) name = "/";
   switch (found) {
@@ -103,12 +104,14 @@ static bool open_dataset (peri_h5 *f, const char *given, dataset *d) {
   return false;
 }
 
+/* The library's read into memory of `type`; `out` was sized from the checked count. */
 static peri_status fetch (const peri_h5 *f, const char *name, const dataset *d, hid_t type,
                           void *out) {
   bool ok = d->count == 0 || H5Dread(d->id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) >= 0;
   return ok ? PERI_OK : peri__h5_fail(f, "read", name);
 }
 
+/* Is there a group or dataset of that name?  Never a failure, whatever the name. */
 bool peri_h5_has (peri_h5 *f, const char *name) {
   if (!f) return false;
   bool clean = peri_error() == PERI_OK;
@@ -119,6 +122,7 @@ bool peri_h5_has (peri_h5 *f, const char *name) {
   return found == PERI__H5_IS_GROUP || found == PERI__H5_IS_DATASET;
 }
 
+/* Kind, width and shape, after all checks: what it reports can be read without surprise. */
 peri_status peri_h5_inspect (peri_h5 *f, const char *name, peri_h5_info *info) {
   dataset d;
   *info = (peri_h5_info) {.kind = PERI_H5_GROUP};
@@ -133,6 +137,7 @@ peri_status peri_h5_inspect (peri_h5 *f, const char *name, peri_h5_info *info) {
 
 /* --- tensors and numbers ------------------------------------------------------------------- */
 
+/* The failure of asking for data of another kind than there is, in words for people. */
 static peri_status refuse (const peri_h5 *f, const char *name, const dataset *d) {
   static const char *const word[] = {"nothing", "floats", "integers", "integers", "booleans",
                                      "a text"};
@@ -162,6 +167,8 @@ static peri_tensor *fetch_narrowed (const peri_h5 *f, const char *name, const da
   return ok ? x : NULL;
 }
 
+/* The dataset as a tensor of its shape, borrowed.  float64 is rounded where real is float32;
+   integers are never rounded, they fit or the read fails. */
 peri_tensor *peri_h5_read (peri_h5 *f, const char *name) {
   dataset d;
   if (!open_dataset(f, name, &d)) return NULL;
@@ -200,14 +207,17 @@ static peri_status read_numbers (peri_h5 *f, const char *name, bool floats, void
   return status;
 }
 
+/* Floats and integers of any width as double. */
 peri_status peri_h5_read_f64 (peri_h5 *f, const char *name, double *x, int64_t n) {
   return read_numbers(f, name, true, x, n);
 }
 
+/* Integers of any width; the upper half of uint64 comes out negative, bit for bit. */
 peri_status peri_h5_read_i64 (peri_h5 *f, const char *name, int64_t *x, int64_t n) {
   return read_numbers(f, name, false, x, n);
 }
 
+/* One string, fixed or of variable length, without its padding, added to `out`. */
 peri_status peri_h5_read_text (peri_h5 *f, const char *name, peri_bytes *out) {
   dataset d;
   if (!open_dataset(f, name, &d)) return peri_error();

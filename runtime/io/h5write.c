@@ -34,6 +34,7 @@ static const char *new_name (peri_h5 *f, const char *name) {
   }
 }
 
+/* A failure of the library leaves a hole in the file, so commit will refuse it. */
 static peri_status broke (peri_h5 *f, const char *name) {
   f->broken = true;
   return peri__h5_fail(f, "write", name);
@@ -66,6 +67,8 @@ static hid_t storage (int rank, const hsize_t *dims, size_t itemsize, bool compr
   return -1;
 }
 
+/* One dataset, groups on the way included.  Names are checked before anything is made, so a mistake
+   changes nothing; what fails after that is for want of memory and breaks the file. */
 static peri_status put (peri_h5 *f, const char *name, hid_t type, int rank, const hsize_t *dims,
                         bool compress, const void *data) {
   static const hsize_t none[1];
@@ -87,6 +90,7 @@ static peri_status put (peri_h5 *f, const char *name, hid_t type, int rank, cons
 
 /* --- datasets ------------------------------------------------------------------------------ */
 
+/* The first `rank` axes of x are its shape on disk: (h, w, 1) is written as (h, w). */
 static peri_status put_tensor (peri_h5 *f, const char *name, const peri_tensor *x, int rank,
                                bool compress) {
   hid_t type = x->dtype == PERI_REAL ? REAL_TYPE : x->dtype == PERI_INDEX ? H5T_STD_I32LE
@@ -102,10 +106,12 @@ static peri_status put_tensor (peri_h5 *f, const char *name, const peri_tensor *
   return status;
 }
 
+/* Packs a strided x first.  NULL gives the failure that made it NULL. */
 peri_status peri_h5_write (peri_h5 *f, const char *name, const peri_tensor *x, bool compress) {
   return f && x ? put_tensor(f, name, x, x->ndim, compress) : peri_error();
 }
 
+/* Columns of a table, (n).  Long ones are compressed: metrics are most of a small run's file. */
 peri_status peri_h5_write_f64 (peri_h5 *f, const char *name, const double *x, int64_t n) {
   return put(f, name, H5T_IEEE_F64LE, 1, (hsize_t[]) {(hsize_t) n}, true, x);
 }
@@ -127,6 +133,7 @@ static hid_t text_type (size_t n, H5T_str_t padding, H5T_cset_t letters) {
   return -1;
 }
 
+/* Fixed length and in one piece: a text of megabytes costs no heap of the library. */
 peri_status peri_h5_write_text (peri_h5 *f, const char *name, const char *text, size_t n) {
   if (f && (n > UINT32_MAX || memchr(text, 0, n)))
     return peri_fail(PERI_E_ARGUMENT, "%s: the text %.100s %s; write a byte tensor instead",
@@ -190,6 +197,7 @@ peri_status peri_h5_set_i64 (peri_h5 *f, const char *object, const char *attribu
   return set(f, object, attribute, H5Tcopy(H5T_STD_I64LE), &v);
 }
 
+/* h5py reads and writes booleans as this enumeration. */
 peri_status peri_h5_set_bool (peri_h5 *f, const char *object, const char *attribute, bool v) {
   int8_t no = 0, yes = 1;
   hid_t type = H5Tenum_create(H5T_STD_I8LE);
@@ -257,6 +265,8 @@ static hid_t axis_of (peri_h5 *f, const char *name, hsize_t *n) {
   return set;
 }
 
+/* HDF5 Dimension Scales: h5py shows them as dims[0], xarray as coordinates.  `label` names the axis
+   and, in the scale's NAME, the dimension. */
 peri_status peri_h5_scale (peri_h5 *f, const char *dataset, const char *scale, const char *label) {
   hsize_t rows = 0, marks = 0;
   peri_status status = PERI_OK;

@@ -25,6 +25,7 @@ static uint32_t ror (uint32_t x, int n) {
   return x >> n | x << (32 - n);
 }
 
+/* The compression function: 64 rounds over one block of 64 bytes. */
 static void sha256_block (uint32_t state[8], const uint8_t *p) {
   uint32_t w[64], s[8];
   for (int i = 0; i < 16; i++, p += 4)
@@ -52,6 +53,7 @@ void peri_sha256_init (peri_sha256 *h) {
                        0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}, 0, {0}};
 }
 
+/* Bytes in any pieces; whole blocks are taken where they are, the rest waits in h->block. */
 void peri_sha256_add (peri_sha256 *h, const void *data, size_t n) {
   const uint8_t *p = data;
   while (n > 0) {
@@ -67,6 +69,7 @@ void peri_sha256_add (peri_sha256 *h, const void *data, size_t n) {
   }
 }
 
+/* Pads with one bit, zeros and the length in bits, and spells the state as 64 digits. */
 void peri_sha256_hex (peri_sha256 *h, char out[65]) {
   static const char digit[] = "0123456789abcdef";
   static const uint8_t padding[64] = {0x80};
@@ -79,6 +82,7 @@ void peri_sha256_hex (peri_sha256 *h, char out[65]) {
   out[64] = 0;
 }
 
+/* `out` is undefined after a failure. */
 peri_status peri_sha256_file (const char *path, char out[65]) {
   static _Thread_local char buffer[1 << 16];
   peri_sha256 h;
@@ -110,6 +114,8 @@ static void fill_crc_table (void) {
       crc_table[k][b] = crc_table[k - 1][b] >> 8 ^ crc_table[0][crc_table[k - 1][b] & 255];
 }
 
+/* Continues `crc`, 0 at the start.  Eight table look-ups for eight bytes (Intel's slicing-by-8):
+   their latencies overlap, which a byte at a time does not allow. */
 uint32_t peri_crc32c (uint32_t crc, const void *data, size_t n) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   const uint8_t *p = data;
@@ -174,6 +180,8 @@ static uint64_t xxh64 (uint64_t seed, const void *data, size_t n) {
   return h ^ h >> 32;
 }
 
+/* Shape and dtype go first, so a reshaped tensor has another digest.  On failure (no memory to pack
+   a strided x) the chain is not continued by its elements and the failure is recorded. */
 uint64_t peri_digest (uint64_t chain, const peri_tensor *x) {
   if (!x) return chain;
   int64_t head[2 + PERI_MAXDIM] = {x->dtype, x->ndim};

@@ -62,6 +62,8 @@ static bool take_head (gzFile gz, const char *path, int64_t size, peri_dims *sha
   return peri__check_claim(path, count, (double) size);
 }
 
+/* Memory is asked for after the sizes were checked against the file: exactly where it is plain,
+   against what deflate can at most shrink where it is gzip. */
 peri_tensor *peri_idx_read (const char *path) {
   peri_dims shape;
   peri_tensor *x = NULL;

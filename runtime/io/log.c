@@ -100,6 +100,7 @@ static peri_status write_record (peri_logfile *log, const void *data, size_t n) 
   return PERI_OK;
 }
 
+/* Scans the whole log once, at the speed of the sum; a run's log holds megabytes. */
 peri_logfile *peri_log_open (const char *path) {
   peri_logfile *log = malloc(sizeof *log + strlen(path) + 1);
   if (!log) return peri_null(PERI_E_MEMORY, "out of memory: %zu bytes", strlen(path));
@@ -116,6 +117,7 @@ peri_logfile *peri_log_open (const char *path) {
   return NULL;
 }
 
+/* One call of the system, so a record is torn only by a crash of the machine. */
 peri_status peri_log_append (peri_logfile *log, const void *data, size_t n) {
   if (!log) return peri_error();
   if (n == 0 || n > UINT32_MAX - HEAD)
@@ -123,6 +125,7 @@ peri_status peri_log_append (peri_logfile *log, const void *data, size_t n) {
   return write_record(log, data, n);
 }
 
+/* What was appended before survives a power cut. */
 peri_status peri_log_sync (peri_logfile *log) {
   if (!log) return peri_error();
   if (fdatasync(log->fd) == 0 || errno == EINVAL || errno == ENOSYS) return PERI_OK;
@@ -135,6 +138,7 @@ void peri_log_close (peri_logfile *log) {
   free(log);
 }
 
+/* Reads a snapshot: what a run appends meanwhile is not seen. */
 peri_status peri_log_read (const char *path, bool (*f) (void *arg, const void *data, size_t n),
                            void *arg) {
   int64_t size, end;

@@ -64,6 +64,7 @@ static bool is_ascii (const char *s) {
   return true;
 }
 
+/* ASCII texts become tEXt, which every viewer shows; others iTXt, which is UTF-8. */
 static bool encode (codec *c, const peri_tensor *x, const uint8_t *pixel, int ntext,
                     const char *const *text) {
   if (setjmp(png_jmpbuf(c->png))) return false;
@@ -114,6 +115,8 @@ static bool check_image (const char *path, const peri_tensor *x, int ntext,
   return false;
 }
 
+/* Encoded in memory and then put on disk in one go.  No time of writing is stored, so equal images
+   with equal texts are equal files. */
 peri_status peri_png_write (const char *path, const peri_tensor *image, int ntext,
                             const char *const *text) {
   size_t n;
@@ -146,6 +149,7 @@ static void on_read (png_structp png, png_bytep out, size_t n) {
   stop(c);
 }
 
+/* On failure the caller still closes what was opened. */
 static bool open_reader (codec *c) {
   uint8_t signature[8];
   int fd = peri__open_file(c->path, &c->size);
@@ -195,6 +199,7 @@ static peri_tensor *decode (codec *c) {
   return x;
 }
 
+/* All texts, those behind the image included, as key, zero, value, zero. */
 static bool collect (codec *c, peri_bytes *out) {
   if (setjmp(png_jmpbuf(c->png))) return false;
   png_textp text;

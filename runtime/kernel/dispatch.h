@@ -11,7 +11,8 @@
 /* Mark a loop body that PERI__DISPATCH compiles for each level. */
 #define PERI__BODY static inline __attribute__((always_inline)) void
 
-/* From `PERI__BODY name_body params` make `static void name params`, vectorised for the level in use. */
+/* From `PERI__BODY name_body params` make `static void name params`, vectorised for the level in
+   use. */
 #define PERI__DISPATCH(name, params, args) \
   PERI__TARGET_v2 static void name##_v2 params { name##_body args; } \
   PERI__TARGET_v3 static void name##_v3 params { name##_body args; } \

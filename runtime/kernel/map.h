@@ -47,8 +47,8 @@ peri_tensor *peri__map (const peri_call *c, peri__loop *loop, peri_dtype type);
     return peri__map(c, level[peri__cpu_level()], type); \
   }
 
-/* PERI_MAP(name, inputs, formula) defines peri__NAME_forward.  The formula sees its inputs as vectors x,
-   y, z, the call's numbers as a and b, and one; constants are written K(0.5). */
+/* PERI_MAP(name, inputs, formula) defines peri__NAME_forward.  The formula sees its inputs as
+   vectors x, y, z, the call's numbers as a and b, and one; constants are written K(0.5). */
 #define PERI_MAP(name, nin, formula) PERI__MAP_TO(PERI_REAL, name, nin, formula)
 /* The formula is 1 or 0; the result is a byte tensor. */
 #define PERI_MAP_BYTE(name, nin, formula) PERI__MAP_TO(PERI_BYTE, name, nin, formula)

@@ -1,5 +1,6 @@
-/* Sums and extremes over an axis of a packed (outer, n, inner) array.  Every result is accumulated in
-   double in an order fixed by the sizes: sixteen lanes within a piece of an axis, pieces in turn. */
+/* Sums and extremes over an axis of a packed (outer, n, inner) array.  Every result is accumulated
+   in double in an order fixed by the sizes: sixteen lanes within a piece of an axis, pieces in
+   turn. */
 
 #include "kernel/reduce.h"
 

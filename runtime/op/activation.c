@@ -1,5 +1,5 @@
-/* Activations and the losses that are elementwise.  Where a derivative is on the path of every training
-   step it is an operation of its own (sigmoid_grad, ...), with a derivative in turn. */
+/* Activations and the losses that are elementwise.  Where a derivative is on the path of every
+   training step it is an operation of its own (sigmoid_grad, ...), with a derivative in turn. */
 
 #include "kernel/map.h"
 #include "op/op.h"
@@ -20,12 +20,12 @@ void peri__leaky_relu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx)
   dx[0] = peri_where(up, g, scale(g, n->a.f[0]));
 }
 
-/* dx = g where y > 0, else g (y + scale), since scale e^x = y + scale */
+/* dx = g where x > 0, else g (y + scale), since scale e^x = y + scale */
 PERI_MAP(elu, 1, vselect(x > 0, x, a * vexpm1(vmin(x, zero))))
 void peri__elu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   peri_tensor *y = peri_output(n);
   peri_tensor *low = peri_mul(g, peri_add(y, peri_number(n->a.f[0])));
-  dx[0] = peri_where(peri_gt(y, peri_number(0)), g, low);
+  dx[0] = peri_where(peri_gt(peri_input(n, 0), peri_number(0)), g, low);
 }
 
 PERI_MAP(sigmoid, 1, 1 / (1 + vexp(-x)))

@@ -1,5 +1,5 @@
-/* Arithmetic, elementwise with broadcasting.  Each formula stands over its derivative, which is made
-   of operations and can be differentiated again. */
+/* Arithmetic, elementwise with broadcasting.  Each formula stands over its derivative, which is
+   made of operations and can be differentiated again. */
 
 #include "kernel/map.h"
 #include "op/op.h"

@@ -8,7 +8,8 @@
 #include "op/op.h"
 #include "parallel.h"
 
-/* Below PIECE multiply-adds a cut costs more than it gains; the width of a piece is a multiple of ALIGN. */
+/* Below PIECE multiply-adds a cut costs more than it gains; the width of a piece is a multiple of
+   ALIGN. */
 enum { PIECE = 1 << 22, MAXPIECES = 16, ALIGN = 48 };
 
 typedef struct {
@@ -189,7 +190,8 @@ peri_tensor *peri__linear_forward (const peri_call *c) {
   return multiply(x, w, (peri_dims) {.n = 0}, true, y) ? y : NULL;
 }
 
-/* dx = g w',  dw = x' g,  db = the sum of g, which the engine takes, as it takes away a leading axis */
+/* dx = g w',  dw = x' g,  db = the sum of g, which the engine takes as it takes off a leading
+   axis */
 void peri__linear_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   if (peri_wanted(n, 0))
     dx[0] = peri_matmul(g->ndim == 1 ? flatten(g) : g, peri_transpose(peri_input(n, 1), -2, -1));

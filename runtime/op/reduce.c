@@ -123,8 +123,8 @@ void peri__logsumexp_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) 
 
 /* --- along one axis --- */
 
-/* x - m, m the largest along the axis where that is finite: m is taken off before any logarithm is added,
-   so large logits cost no digits. */
+/* x - m, m the largest along the axis where that is finite: m is taken off before any logarithm is
+   added, so large logits cost no digits. */
 static peri_tensor *shift (peri_tensor *x, int axis) {
   peri_tensor *m = peri_max(x, one_axis(axis), true);
   return peri_sub(x, peri_where(peri_is_finite(m), m, peri_number(0)));

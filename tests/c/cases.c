@@ -124,8 +124,8 @@ static const tuple elementwise[] = {
   {"sliced", {"ABC", "ABC", "ABC"}, {SLICED, TRANSPOSED, PACKED}, {AS_IS}, 0, false},
   {"views in the graph", {"ABC", "ABC", "ABC"}, {PACKED},
    {VIA_TRANSPOSE, VIA_SLICE, VIA_TRANSPOSE}, 0, false},
-  {"sliced view in the graph", {"BC", "C", "BC"}, {PACKED}, {VIA_SLICE, AS_IS, VIA_TRANSPOSE}, 0,
-   false},
+  {"sliced view in the graph", {"BC", "C", "BC"}, {PACKED},
+   {VIA_SLICE, AS_IS, VIA_TRANSPOSE}, 0, false},
   {"row and column", {"BC", "C", "B1"}, PLAIN, 0, false},
   {"column and row", {"B1", "1C", "C"}, PLAIN, 0, false},
   {"fewer axes", {"C", "ABC", "B1"}, PLAIN, 0, false},
@@ -180,8 +180,8 @@ static const tuple affine[] = {
   {"transposed", {"MK", "KN", "N"}, {TRANSPOSED, TRANSPOSED, SLICED}, {AS_IS}, 0, false},
   {"three axes transposed", {"PMK", "KN", "N"}, {TRANSPOSED, PACKED, PACKED}, {AS_IS}, 0, false},
   {"sliced", {"PMK", "KN", "N"}, {SLICED, SLICED, SLICED}, {AS_IS}, 0, false},
-  {"views in the graph", {"PMK", "KN", "N"}, {PACKED}, {VIA_TRANSPOSE, VIA_TRANSPOSE, VIA_SLICE},
-   0, false},
+  {"views in the graph", {"PMK", "KN", "N"}, {PACKED},
+   {VIA_TRANSPOSE, VIA_TRANSPOSE, VIA_SLICE}, 0, false},
   {"one row", {"1K", "KN", "N"}, PLAIN, 0, false},
   {"one in", {"M1", "1N", "N"}, PLAIN, 0, false},
   {"one out", {"MK", "K1", "1"}, PLAIN, 0, false},
@@ -221,8 +221,7 @@ static double choose_number (const char *start, int variant) {
 }
 
 /* Fill the arguments from `choice`, a number in mixed radix; false when it is past the last.  Axis
-   `empty` (none when negative) is left alone: what its largest element is, a row may refuse to say.
-   */
+   `empty` (none when negative) is left alone: what its largest element is, a row may not say. */
 static bool choose_arguments (builder *b, const parameter *p, int n, int ndim, int empty,
                               int choice) {
   peri_args *a = &b->c->a;
@@ -341,8 +340,8 @@ static bool make_shape (builder *b) {
 }
 
 static bool make_axes (builder *b) {
-  static const int orders[][3] = {{1, 2, 0}, {0, 1, 2}, {2, 1, 0}, {-1, 0, -2}, {0, 2, 1},
-                                  {-2, -3, -1}};
+  static const int orders[][3] = {
+    {1, 2, 0}, {0, 1, 2}, {2, 1, 0}, {-1, 0, -2}, {0, 2, 1}, {-2, -3, -1}};
   if (wanted(b)) {
     add_name(b, "no axes");
     add_input(b, shape_of(b, ""), PACKED, AS_IS, true);
@@ -368,8 +367,7 @@ static bool make_range (builder *b) {
         if (!wanted(b)) continue;
         peri_dims shape = shape_of(b, "CBA");
         int64_t size = shape.at[axis < 0 ? axis + 3 : axis];
-        /* negative: an empty range */
-        int64_t start = ranges[i].front < 0 ? size : ranges[i].front;
+        int64_t start = ranges[i].front < 0 ? size : ranges[i].front;     /* -1: empty */
         int64_t stop = ranges[i].back < 0 ? size : size - ranges[i].back;
         b->c->a.axis = axis;
         b->c->a.i[0] = start;
@@ -383,8 +381,8 @@ static bool make_range (builder *b) {
 }
 
 static bool make_insert (builder *b) {
-  static const struct { int front, back, step; } ranges[] = {{0, 0, 1}, {1, 2, 1}, {2, 0, 2},
-                                                             {0, 1, 3}};
+  static const struct { int front, back, step; } ranges[] = {
+    {0, 0, 1}, {1, 2, 1}, {2, 0, 2}, {0, 1, 3}};
   static const char *const shapes[] = {"ABC", "1B1", "0BC"};
   for (int s = 0; s < 3; s++)
     for (int axis = -3; axis < 3; axis++)

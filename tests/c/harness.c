@@ -36,8 +36,7 @@ static double draw_sign (void) {
 }
 
 /* A number of the domain.  APART gives multiples of 0.11 from 0.25 on, each once in a hundred, so
-   no step of a difference quotient crosses a tie, a kink at 0, or a bound that is not of that form.
-   */
+   no step of a difference quotient crosses a tie, a kink at 0, or a bound of another form. */
 static double draw_from (peri_domain domain) {
   switch (domain) {
     case PERI_IN_APART: return draw_sign() * (0.25 + 0.11 * (apart++ * 37 % 101));

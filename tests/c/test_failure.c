@@ -58,18 +58,17 @@ static void fail_each (test_case *c) {
     peri_fail_allocation(0);
     peri_status status = peri_error();
     if (fine && status)
-      fail_msg("%s, case '%s', allocation %d: a result beside the failure '%s'", row, c->name,
-               (int) n,
-               peri_message());
+      fail_msg("%s, case '%s', allocation %d: a result beside the failure '%s'", row,
+               c->name, (int) n, peri_message());
     if (!fine && status != PERI_E_MEMORY)
       fail_msg("%s, case '%s', allocation %d: the failure is reported as '%s': %s", row, c->name,
                (int) n, peri_status_word(status), peri_message());
     peri_clear();
     peri_scope_close(scope);
     if (peri_memory_now().objects != objects || peri_memory_now().live != live)
-      fail_msg("%s, case '%s', allocation %d: %d objects and %d bytes leaked", row, c->name,
-               (int) n,
-               (int) (peri_memory_now().objects - objects), (int) (peri_memory_now().live - live));
+      fail_msg("%s, case '%s', allocation %d: %d objects and %d bytes leaked", row,
+               c->name, (int) n, (int) (peri_memory_now().objects - objects),
+               (int) (peri_memory_now().live - live));
     if (fine) {
       if (check != want) fail_msg("%s, case '%s': %.17g, not %.17g", row, c->name, check, want);
       break;

@@ -195,10 +195,19 @@ static void test_list (void **state) {
 
 /* --- bytes --------------------------------------------------------------------------------- */
 
+static herr_t expect_no_time (hid_t object, const char *name, const H5O_info_t *info, void *arg) {
+  (void) object, (void) arg;
+  if (info->mtime || info->ctime || info->btime) fail_msg("%s notes when it was made", name);
+  return 0;
+}
+
 static void test_same_bytes (void **state) {
   (void) state;
   write_everything("one.h5");
   write_everything("two.h5");
+  hid_t f = H5Fopen(in_folder("one.h5"), H5F_ACC_RDONLY, H5P_DEFAULT);
+  assert_true(H5Ovisit(f, H5_INDEX_NAME, H5_ITER_INC, expect_no_time, NULL) >= 0);
+  H5Fclose(f);
   peri_bytes one = get_file("one.h5");
   expect_content("two.h5", one.data, one.n);
   peri_bytes_free(&one);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <png.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -263,6 +264,36 @@ static void test_png (void **state) {
   peri_scope_close(scope);
 }
 
+static void expect_pixels (png_image *image, const void *pixels, const void *map, int channels,
+                           const uint8_t *want) {
+  assert_true(png_image_write_to_file(image, in_folder("foreign.png"), 0, pixels, 0, map));
+  peri_tensor *x = peri_png_read(in_folder("foreign.png"));
+  if (!x) fail_msg("%s", peri_message());
+  assert_int_equal(x->ndim == 2 ? 1 : x->shape[2], channels);
+  assert_memory_equal(x->data, want, (size_t) x->count);
+}
+
+/* What others write: gray with transparency, palettes, 16 bits. */
+static void test_png_foreign (void **state) {
+  static const uint8_t gray[] = {0, 255, 100, 7, 200, 0}, index[] = {1, 0, 1};
+  static const uint8_t map[] = {1, 2, 3, 4, 9, 8, 7, 255};
+  static const uint16_t wide[] = {0, 257 * 5, 65535};
+  (void) state;
+  peri_scope scope = peri_scope_open();
+  png_image image = {.version = PNG_IMAGE_VERSION, .width = 3, .height = 1};
+  image.format = PNG_FORMAT_GA;
+  expect_pixels(&image, gray, NULL, 4,
+                (uint8_t[]) {0, 0, 0, 255, 100, 100, 100, 7, 200, 200, 200, 0});
+  image.format = PNG_FORMAT_RGBA_COLORMAP;
+  image.colormap_entries = 2;
+  expect_pixels(&image, index, map, 4, (uint8_t[]) {9, 8, 7, 255, 1, 2, 3, 4, 9, 8, 7, 255});
+  image.format = PNG_FORMAT_RGB_COLORMAP;
+  expect_pixels(&image, index, map, 3, (uint8_t[]) {4, 9, 8, 1, 2, 3, 4, 9, 8});
+  image.format = PNG_FORMAT_LINEAR_Y;
+  expect_pixels(&image, wide, NULL, 1, (uint8_t[]) {0, 5, 255});
+  peri_scope_close(scope);
+}
+
 static void test_png_refuses (void **state) {
   static const char *const text[] = {" odd", "x"};
   const char *path = in_folder("refused.png");
@@ -405,7 +436,7 @@ int main (void) {
     cmocka_unit_test(test_replace), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_log),
     cmocka_unit_test(test_torn_log), cmocka_unit_test(test_foreign_log),
     cmocka_unit_test(test_full_log), cmocka_unit_test(test_png),
-    cmocka_unit_test(test_png_refuses), cmocka_unit_test(test_png_damaged),
+    cmocka_unit_test(test_png_foreign), cmocka_unit_test(test_png_refuses), cmocka_unit_test(test_png_damaged),
     cmocka_unit_test(test_idx), cmocka_unit_test(test_idx_damaged)};
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

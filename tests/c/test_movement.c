@@ -67,7 +67,7 @@ static double picked (const test_case *c, const peri_tensor *y, const int64_t *a
   (void) y;
   memcpy(from, at, sizeof from);
   from[axis] = (int64_t) (c->op == PERI_OP_gather ? peri_at(c->in[1], at)
-                          : value(c->in[1], at[axis])) - 1;
+                                                  : value(c->in[1], at[axis])) - 1;
   return peri_at(c->in[0], from);
 }
 
@@ -89,8 +89,9 @@ static double hot (const test_case *c, const peri_tensor *y, const int64_t *at) 
   return peri_at(c->in[0], at) == (double) at[y->ndim - 1] + 1;
 }
 
-static double (*source_of (peri_opcode op)) (const test_case *, const peri_tensor *,
-                                             const int64_t *) {
+typedef double source (const test_case *c, const peri_tensor *y, const int64_t *at);
+
+static source *source_of (peri_opcode op) {
   switch (op) {
     case PERI_OP_reshape: return reshaped;
     case PERI_OP_concat: case PERI_OP_stack: return joined;
@@ -112,8 +113,8 @@ static void check_sizes (const test_case *c, const peri_tensor *y) {
   switch (c->op) {
     case PERI_OP_reshape: case PERI_OP_expand:
       assert_int_equal(y->ndim, a->dims.n);
-      for (int i = 0; i < y->ndim; i++) assert_true(a->dims.at[i] == -1
-                                                    || a->dims.at[i] == y->shape[i]);
+      for (int i = 0; i < y->ndim; i++)
+        assert_true(a->dims.at[i] == -1 || a->dims.at[i] == y->shape[i]);
       if (c->op == PERI_OP_reshape) assert_int_equal(y->count, c->in[0]->count);
       break;
     case PERI_OP_slice: assert_int_equal(size, (a->i[1] - a->i[0] + a->i[2] - 1) / a->i[2]); break;
@@ -195,9 +196,8 @@ static peri_tensor *index_of (int n, const int32_t *x) {
 /* The message names the index and what it may be. */
 static void test_index_out_of_range (void **state) {
   static const int32_t zero[] = {1, 0}, above[] = {2, 5}, below[] = {-1, 1};
-  static const struct { const int32_t *index; const char *names; } bad[] = {{zero, "0"},
-                                                                            {above, "5"},
-                                                                              {below, "-1"}};
+  static const struct { const int32_t *index; const char *names; } bad[] = {
+    {zero, "0"}, {above, "5"}, {below, "-1"}};
   (void) state;
   peri_scope s = peri_scope_open();
   peri_tensor *x = peri_full(PERI_REAL, dims(1, 4), 1), *two = peri_full(PERI_REAL, dims(1, 2), 1);
@@ -262,8 +262,8 @@ static void test_slice_ranges (void **state) {
 static void test_shapes_refused (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();
-  peri_tensor *x = peri_full(PERI_REAL, dims(2, 2, 3), 1),
-    *y = peri_full(PERI_REAL, dims(2, 3, 3), 1);
+  peri_tensor *x = peri_full(PERI_REAL, dims(2, 2, 3), 1);
+  peri_tensor *y = peri_full(PERI_REAL, dims(2, 3, 3), 1);
   const peri_dims bad[] = {dims(1, 5), dims(2, -1, 4), dims(2, -1, -1), dims(2, -1, 0), dims(1, -2),
                            peri_shape(2, INT64_MAX, (int64_t) 4)};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -296,8 +296,7 @@ static void test_shapes_refused (void **state) {
 
 /* --- laws --- */
 
-/* Undoing a movement gives the same elements: slice after unslice, flip of flip, permute and back.
-   */
+/* Undoing a movement gives the same elements: slice of unslice, flip of flip, permute and back. */
 static void test_inverses (void **state) {
   (void) state;
   for (test_layout l = PACKED; l < NLAYOUTS; l++) {
@@ -316,8 +315,7 @@ static void test_inverses (void **state) {
   }
 }
 
-/* A reshape of a strided view is a copy, of a packed one a view: both have the elements in order.
-   */
+/* A reshape of a strided view is a copy, of a packed tensor a view. */
 static void test_reshape_copies_when_it_must (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();
@@ -332,6 +330,7 @@ int main (void) {
     cmocka_unit_test(test_index_out_of_range), cmocka_unit_test(test_index_shapes),
     cmocka_unit_test(test_slice_ranges), cmocka_unit_test(test_shapes_refused),
     cmocka_unit_test(test_inverses), cmocka_unit_test(test_reshape_copies_when_it_must)};
-  return run_rows("sources", test_sources) + run_rows("dtypes", test_dtypes)
-         + cmocka_run_group_tests(tests, NULL, NULL);
+  int failed = run_rows("sources", test_sources) + run_rows("dtypes", test_dtypes)
+               + cmocka_run_group_tests(tests, NULL, NULL);
+  return failed != 0;
 }

@@ -101,9 +101,8 @@ static void check_values (test_case *c, const reference *r) {
     for (int i = 0; i < c->nin; i++) in[i] = broadcast_value(c->in[i], shape, at);
     double want = r->f(in[0], in[1], in[2], c->a.f), got = value(y, k);
     if (!close_to(got, want, fabs(in[2])))
-      fail_msg("%s, case '%s': f(%.17g, %.17g, %.17g) = %.17g, want %.17g", row, c->name, in[0],
-               in[1],
-               in[2], got, want);
+      fail_msg("%s, case '%s': f(%.17g, %.17g, %.17g) = %.17g, want %.17g", row, c->name,
+               in[0], in[1], in[2], got, want);
   }
 }
 
@@ -122,14 +121,12 @@ static void test_values (peri_opcode op) {
 
 /* --- where formulas break --- */
 
-static const double edges[] = {0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0.5, -0.5, 1.5, -2.5, 2,
-                               3, -3,
-  1e-300, -1e-300, 1e300, -1e300, 1e-9, -1e-9, 1e-17, 20, -20, 36.5, -36.5, 709, -709, 745, -745,
-  1e5, -1e5};
+static const double edges[] = {
+  0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0.5, -0.5, 1.5, -2.5, 2, 3, -3, 1e-300, -1e-300,
+  1e300, -1e300, 1e-9, -1e-9, 1e-17, 20, -20, 36.5, -36.5, 709, -709, 745, -745, 1e5, -1e5};
 enum { NEDGES = sizeof edges / sizeof edges[0] };
 
-/* All numbers, or all pairs, or triples, by broadcasting; where takes any number as its condition.
-   */
+/* All numbers, all pairs or all triples, by broadcasting; where takes any number as condition. */
 static void test_edges (peri_opcode op) {
   const reference *r = find_reference(op);
   test_case c;
@@ -251,9 +248,11 @@ static void test_help (peri_opcode op) {
 
 int main (void) {
   const struct CMUnitTest others[] = {cmocka_unit_test(test_signed_zero)};
-  return run_rows("values", test_values) + run_rows("edges", test_edges)
-         + run_rows("positions", test_position_independence) + run_rows("wrong types",
-                                                                        test_wrong_types)
-         + run_rows("wrong axes", test_wrong_axes) + run_rows("wrong shapes", test_wrong_shapes)
-         + run_rows("help", test_help) + cmocka_run_group_tests(others, NULL, NULL);
+  int failed = run_rows("values", test_values) + run_rows("edges", test_edges)
+               + run_rows("positions", test_position_independence)
+               + run_rows("wrong types", test_wrong_types)
+               + run_rows("wrong axes", test_wrong_axes)
+               + run_rows("wrong shapes", test_wrong_shapes)
+               + run_rows("help", test_help) + cmocka_run_group_tests(others, NULL, NULL);
+  return failed != 0;
 }

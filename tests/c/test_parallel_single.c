@@ -53,20 +53,9 @@ static void check_case (test_case *c) {
     digests got = run_digests(c);
     if (i == 0) want = got;
     if (memcmp(&got, &want, sizeof got) != 0)
-      fail_msg("%s, case '%s': other bytes with %d threads (%s)", peri_ops[c->op].name, c->name,
-               counts[i],
-               got.forward != want.forward ? "forward" : got.first != want.first ? "gradient"
-                                                                                
-                                                                                  
-                                                                                    
-                                                                                      
-                                                                                        
-                                                                                          
-                                                                                            
-                                                                                              
-                                                                                                
-                                                                                                  
-                                                                                                     : "second gradient");
+      fail_msg("%s, case '%s': other bytes with %d threads, %s", peri_ops[c->op].name, c->name,
+               counts[i], got.forward != want.forward ? "forward"
+                        : got.first != want.first ? "in the gradient" : "in the second gradient");
   }
 }
 

@@ -74,8 +74,8 @@ static void expect_even (const int64_t *count, int n, int64_t total) {
   double mean = (double) total / n, sum = 0, df = n - 1, v = 2 / (9 * df);
   for (int i = 0; i < n; i++) sum += ((double) count[i] - mean) * ((double) count[i] - mean) / mean;
   double bound = df * pow(1 - v + 3.72 * sqrt(v), 3);
-  if (!(sum < bound)) fail_msg("chi-square %.4g for %g degrees of freedom, bound %.4g", sum, df,
-                               bound);
+  if (!(sum < bound))
+    fail_msg("chi-square %.4g for %g degrees of freedom, bound %.4g", sum, df, bound);
 }
 
 static void test_uniform (void **state) {
@@ -305,8 +305,8 @@ static void test_neighbouring_seeds (void **state) {
   for (int i = 0; i < SEEDS; i++) {
     peri_rng r = peri_rng_seed((uint64_t) i, NULL);
     x[i] = peri_rng_uniform(&r, dims(1, EACH));
-    for (int64_t k = 0; i > 0 && k < EACH; k++) c += (value(x[i], k) - 0.5)
-      * (value(x[i - 1], k) - 0.5) * 12;
+    for (int64_t k = 0; i > 0 && k < EACH; k++)
+      c += (value(x[i], k) - 0.5) * (value(x[i - 1], k) - 0.5) * 12;
   }
   assert_true(fabs(c) < 4.5 * sqrt(SEEDS * EACH));
   all = peri_concat(SEEDS, x, 0);
@@ -372,15 +372,13 @@ static void test_empty_draws (void **state) {
 
 int main (void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_known_answers),
-    cmocka_unit_test(test_draws_are_blocks), cmocka_unit_test(test_uniform),
-    cmocka_unit_test(test_normal),
+    cmocka_unit_test(test_known_answers), cmocka_unit_test(test_draws_are_blocks),
+    cmocka_unit_test(test_uniform), cmocka_unit_test(test_normal),
     cmocka_unit_test(test_uncorrelated), cmocka_unit_test(test_integers),
-    cmocka_unit_test(test_permutation),
-    cmocka_unit_test(test_bernoulli), cmocka_unit_test(test_prefix_and_groups),
-    cmocka_unit_test(test_copy_resumes), cmocka_unit_test(test_forks),
-    cmocka_unit_test(test_neighbouring_seeds), cmocka_unit_test(test_clock),
-    cmocka_unit_test(test_threads),
+    cmocka_unit_test(test_permutation), cmocka_unit_test(test_bernoulli),
+    cmocka_unit_test(test_prefix_and_groups), cmocka_unit_test(test_copy_resumes),
+    cmocka_unit_test(test_forks), cmocka_unit_test(test_neighbouring_seeds),
+    cmocka_unit_test(test_clock), cmocka_unit_test(test_threads),
     cmocka_unit_test(test_empty_draws)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

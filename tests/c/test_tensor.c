@@ -76,10 +76,9 @@ static void test_view_shares_storage (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();
   peri_tensor *x = random_tensor(dims(2, 3, 4), PERI_IN_REAL, PACKED);
-  peri_tensor *views[] = {peri_transpose(x, 0, 1), peri_slice(x, 1, 1, 3, 1),
-                          peri_reshape(x, dims(1, 12)),
-                          peri_permute(x, dims(2, 1, 0)), peri_expand(x, dims(3, 2, 3, 4)),
-                          peri_detach(x)};
+  peri_tensor *views[] = {
+    peri_transpose(x, 0, 1), peri_slice(x, 1, 1, 3, 1), peri_reshape(x, dims(1, 12)),
+    peri_permute(x, dims(2, 1, 0)), peri_expand(x, dims(3, 2, 3, 4)), peri_detach(x)};
   size_t n = sizeof views / sizeof views[0];
   assert_int_equal(x->storage->ref, 1 + (int) n);
   for (size_t i = 0; i < n; i++) assert_ptr_equal(views[i]->storage, x->storage);
@@ -184,8 +183,8 @@ static void test_bad_shapes (void **state) {
   (void) state;
   assert_null(peri_full(PERI_REAL, dims(2, 3, -1), 0));
   expect_failure(PERI_E_SHAPE, "(3, -1)", "negative", NULL);
-  assert_null(peri_empty(PERI_REAL, peri_shape(3, (int64_t) 1 << 31, (int64_t) 1 << 31,
-                                               (int64_t) 1 << 31)));
+  int64_t large = (int64_t) 1 << 31;
+  assert_null(peri_empty(PERI_REAL, peri_shape(3, large, large, large)));
   expect_failure(PERI_E_MEMORY, "(2147483648, 2147483648, 2147483648)", NULL);
   assert_null(peri_empty(PERI_BYTE, peri_shape(2, INT64_MAX, (int64_t) 3)));
   expect_failure(PERI_E_MEMORY, "9223372036854775807", NULL);
@@ -286,9 +285,9 @@ static void expect_stale (peri_tensor *(*make) (peri_tensor *), bool stale) {
 }
 
 static peri_tensor *twice (peri_tensor *x) { return peri_add(x, x); }
-static peri_tensor *view_squared (peri_tensor *x) { return peri_square(peri_reshape(x,
-                                                                                    dims(2, 3,
-                                                                                         1))); }
+static peri_tensor *view_squared (peri_tensor *x) {
+  return peri_square(peri_reshape(x, dims(2, 3, 1)));
+}
 static peri_tensor *exp_only (peri_tensor *x) { return peri_exp(x); }
 
 /* A leaf that was saved and then changed makes the graph refuse; one that nobody reads does not. */
@@ -317,8 +316,8 @@ static void test_consumed (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();
   peri_tensor *x = leaf_of(3), *y = total(peri_square(x)), *g;
-  for (int i = 0; i < 3; i++) assert_int_equal(peri_grad(y, NULL, 1, &x, PERI_KEEP_GRAPH, &g),
-                                               PERI_OK);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(peri_grad(y, NULL, 1, &x, PERI_KEEP_GRAPH, &g), PERI_OK);
   assert_int_equal(peri_grad(y, NULL, 1, &x, 0, &g), PERI_OK);
   assert_true(value(g, 0) == 2 * value(x, 0));
   assert_int_equal(peri_grad(y, NULL, 1, &x, 0, &g), PERI_E_GRAPH);
@@ -382,8 +381,8 @@ static void test_grad_arguments (void **state) {
 static void test_grad_targets (void **state) {
   (void) state;
   peri_scope s = peri_scope_open();
-  peri_tensor *x = leaf_of(3), *other = leaf_of(2), *inner = peri_square(x),
-    *y = total(peri_mul(inner, x));
+  peri_tensor *x = leaf_of(3), *other = leaf_of(2), *inner = peri_square(x);
+  peri_tensor *y = total(peri_mul(inner, x));
   peri_tensor *to[] = {x, other, x, inner, y}, *g[5];
   assert_int_equal(peri_grad(y, NULL, 5, to, 0, g), PERI_OK);
   for (int64_t k = 0; k < 3; k++) {
@@ -486,13 +485,10 @@ int main (void) {
     TEST(test_view_shares_storage), TEST(test_view_keeps_storage_alive), TEST(test_live_bytes),
     TEST(test_cache_reuse_and_trim), TEST(test_first_failure_wins), TEST(test_status_words),
     TEST(test_null_propagates), TEST(test_bad_shapes), TEST(test_huge_empty),
-    TEST(test_coordinates),
-    TEST(test_casts), TEST(test_assign), TEST(test_saved_leaf_changed),
-    TEST(test_changed_through_detached),
-    TEST(test_consumed), TEST(test_consumption_frees), TEST(test_no_recording),
-    TEST(test_grad_arguments),
-    TEST(test_grad_targets), TEST(test_third_order), TEST(test_diamond),
-    TEST(test_place_in_message),
+    TEST(test_coordinates), TEST(test_casts), TEST(test_assign), TEST(test_saved_leaf_changed),
+    TEST(test_changed_through_detached), TEST(test_consumed), TEST(test_consumption_frees),
+    TEST(test_no_recording), TEST(test_grad_arguments), TEST(test_grad_targets),
+    TEST(test_third_order), TEST(test_diamond), TEST(test_place_in_message),
     TEST(test_deep_graph), TEST(test_wide_graph)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
