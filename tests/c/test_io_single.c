@@ -436,7 +436,8 @@ int main (void) {
     cmocka_unit_test(test_replace), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_log),
     cmocka_unit_test(test_torn_log), cmocka_unit_test(test_foreign_log),
     cmocka_unit_test(test_full_log), cmocka_unit_test(test_png),
-    cmocka_unit_test(test_png_foreign), cmocka_unit_test(test_png_refuses), cmocka_unit_test(test_png_damaged),
-    cmocka_unit_test(test_idx), cmocka_unit_test(test_idx_damaged)};
+    cmocka_unit_test(test_png_foreign), cmocka_unit_test(test_png_refuses),
+    cmocka_unit_test(test_png_damaged), cmocka_unit_test(test_idx),
+    cmocka_unit_test(test_idx_damaged)};
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -216,7 +216,7 @@ check.test("a lock is held once, names its holder, and ends with the process", f
   lock:close()
   lock:close()
   check.equal(sys.stat(path), nil)
-  local program = sys.realpath "/proc/self/exe"
+  local program = sys.realpath(arg[-1])
   local script = string.format("local sys = require 'perigee.core'.sys; local l = sys.lock(%q);"
     .. " print(l and 'taken' or 'held'); if arg[1] == 'die' then sys.run {'kill', '-9', "
     .. "tostring(sys.pid())} end", path)
@@ -263,7 +263,7 @@ check.test("signals are noted until they are asked for", function ()
   sys.catch_signals()
   check.equal(sys.signal(), nil)
   sys.catch_signals(false)
-  local program = sys.realpath "/proc/self/exe"
+  local program = sys.realpath(arg[-1])
   put("twice.lua", "local sys = require 'perigee.core'.sys; sys.catch_signals()\n"
     .. "for _ = 1, 2 do sys.run {'kill', '-INT', tostring(sys.pid())} end print 'alive'")
   check.equal(sys.run { program, folder .. "/twice.lua" }, { code = 130, out = "", err = "" })
@@ -279,7 +279,7 @@ check.test("time passes and the terminal has a width", function ()
 end)
 
 check.test("exit gives back locks and ends with its code", function ()
-  local program = sys.realpath "/proc/self/exe"
+  local program = sys.realpath(arg[-1])
   put("leave.lua", string.format("local sys = require 'perigee.core'.sys; "
     .. "local l <close> = sys.lock(%q); io.write 'bye'; sys.exit(75)", folder .. "/left"))
   check.equal(sys.run { program, folder .. "/leave.lua" }, { code = 75, out = "bye", err = "" })

@@ -180,7 +180,7 @@ end)
 
 --- the prompt on a terminal, played by script(1)
 
-local has_script = os.execute "command -v script >/dev/null 2>&1"
+local has_terminal = os.execute "script -qc true /dev/null >/dev/null 2>&1"
 
 -- Keys typed one line at a time; script ends with the program, which ends at the Ctrl-D sent last.
 local function terminal(...)
@@ -198,7 +198,7 @@ local function terminal(...)
   return (out:gsub("\r", ""))
 end
 
-if has_script then
+if has_terminal then
   check.test("a terminal gets a greeting, a prompt and a history", function ()
     local out = terminal("6 * 7\n", "x = 1\n")
     check.is_true(out:find("Perigee", 1, true))
