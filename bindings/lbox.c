@@ -244,8 +244,8 @@ static int l_count (lua_State *L) {
 /* --- copies --- */
 
 static int push_result (lua_State *L, peri_tensor *(*f) (peri_tensor *)) {
-  peri_tensor *x = peri__check_tensor(L, 1);
   peri_box *b = peri__push_box(L);
+  peri_tensor *x = peri__check_tensor(L, 1);
   peri_scope s = peri_scope_open();
   peri__fill_box(L, b, f(x));
   peri_scope_close(s);
@@ -287,7 +287,9 @@ static int l_collect (lua_State *L) {
 }
 
 /* x[i]: entry i of the first axis */
-static int push_entry (lua_State *L, peri_tensor *x) {
+static int push_entry (lua_State *L) {
+  peri_box *b = peri__push_box(L);
+  peri_tensor *x = peri__check_tensor(L, 1);
   int isint;
   lua_Integer i = lua_tointegerx(L, 2, &isint);
   if (!isint) return peri__bad_argument(L, 2, "an index must be an integer");
@@ -295,7 +297,6 @@ static int push_entry (lua_State *L, peri_tensor *x) {
   if (i == 0 || i > x->shape[0] || i < -x->shape[0])
     return peri__bad_argument(L, 2, "entry %d is outside 1..%d", (int) i, (int) x->shape[0]);
   int64_t at = i > 0 ? i - 1 : i + x->shape[0];
-  peri_box *b = peri__push_box(L);
   peri_scope s = peri_scope_open();
   peri_dims shape = {.n = x->ndim - 1};
   for (int d = 1; d < x->ndim; d++) shape.at[d - 1] = x->shape[d];
@@ -306,7 +307,7 @@ static int push_entry (lua_State *L, peri_tensor *x) {
 
 /* Methods first (upvalue 1), then fields, then entries. */
 static int l_field (lua_State *L) {
-  if (lua_type(L, 2) == LUA_TNUMBER) return push_entry(L, peri__check_tensor(L, 1));
+  if (lua_type(L, 2) == LUA_TNUMBER) return push_entry(L);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   const char *name = lua_tostring(L, 2);

@@ -26,38 +26,42 @@ static void check_options (lua_State *L, int i) {
 
 /* peri.grad(y, {x, ...} [, {create_graph=, keep_graph=, seed=}]) -> gradients in the same order */
 static int l_grad (lua_State *L) {
-  peri_tensor *y = peri__check_tensor(L, 1), *seed = NULL;
+  peri_tensor *y, *seed = NULL;
   bool single = peri__is_box(L, 2);
   if (!single) luaL_checktype(L, 2, LUA_TTABLE);
   check_options(L, 3);
   lua_settop(L, 3);
-  int n = single ? 1 : (int) luaL_len(L, 2);
+  int n = single ? 1 : (int) lua_rawlen(L, 2);
   int flags = (option(L, 3, "create_graph") ? PERI_CREATE_GRAPH : 0)
               | (option(L, 3, "keep_graph") ? PERI_KEEP_GRAPH : 0);
-  if (lua_istable(L, 3) && lua_getfield(L, 3, "seed") != LUA_TNIL) {
-    if (!peri__is_box(L, -1)) return peri__bad_argument(L, 3, "seed is no tensor");
-    seed = peri__check_tensor(L, lua_gettop(L));         /* stays on the stack, alive */
-  }
   size_t size = (size_t) n + 1;
   peri_tensor **x = lua_newuserdatauv(L, 2 * size * sizeof *x, 0), **dx = x + size;
   peri_box **box = lua_newuserdatauv(L, size * sizeof *box, 0);
-  for (int i = 0; i < n; i++) {
-    if (single) lua_pushvalue(L, 2);
-    else lua_geti(L, 2, i + 1);
-    if (!peri__is_box(L, -1))
-      return peri__bad_argument(L, 2, "entry %d is a %s, not a tensor", i + 1, luaL_typename(L, -1));
-    x[i] = peri__check_tensor(L, -1);
-    lua_pop(L, 1);                                       /* the table keeps it alive */
-  }
   lua_createtable(L, n, 0);
   for (int i = 0; i < n; i++) {
     box[i] = peri__push_box(L);
     lua_rawseti(L, -2, i + 1);
   }
+  int result = lua_gettop(L);
+  /* every allocation is behind us: what is read now stays alive */
+  for (int i = 0; i < n; i++) {
+    if (single) lua_pushvalue(L, 2);
+    else lua_rawgeti(L, 2, i + 1);      /* no metamethod runs any more */
+    if (!peri__is_box(L, -1))
+      return peri__bad_argument(L, 2, "entry %d is a %s, not a tensor", i + 1, luaL_typename(L, -1));
+    x[i] = peri__check_tensor(L, -1);
+    lua_pop(L, 1);                                       /* the table keeps it alive */
+  }
+  y = peri__check_tensor(L, 1);
+  if (lua_istable(L, 3) && lua_getfield(L, 3, "seed") != LUA_TNIL) {
+    if (!peri__is_box(L, -1)) return peri__bad_argument(L, 3, "seed is no tensor");
+    seed = peri__check_tensor(L, lua_gettop(L));
+  }
   peri_scope s = peri_scope_open();
   peri_status status = peri_grad(y, seed, n, x, flags, dx);
   for (int i = 0; i < n; i++) peri__fill_box(L, box[i], dx[i]);
   peri_scope_close(s);
+  lua_settop(L, result);
   return status ? peri__raise(L) : 1;
 }
 

@@ -158,6 +158,7 @@ static void note_place (lua_State *L) {
   lua_Debug ar;
   if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar)) return;
   if (!anchored || strcmp(last, ar.short_src) != 0) {      /* a text that outlives every graph */
+    lua_gc(L, LUA_GCSTOP);                                 /* the arguments are read already */
     luaL_getsubtable(L, LUA_REGISTRYINDEX, "perigee.places");
     lua_pushstring(L, ar.short_src);
     lua_pushvalue(L, -1);
@@ -174,6 +175,7 @@ static void note_place (lua_State *L) {
     anchored = lua_tostring(L, -2);
     strcpy(last, ar.short_src);
     lua_pop(L, 3);
+    lua_gc(L, LUA_GCRESTART);
   }
   peri_set_place(anchored, ar.currentline);
 }
@@ -184,25 +186,28 @@ static bool is_tracked (const given *g) {
   return false;
 }
 
-/* Upvalue 1 is the number of the row. */
+/* Upvalue 1 is the number of the row.  The box comes before the checks: pushing one may run the
+   collector, and with it a script's finalizer that closes the scope of an argument. */
 static int l_operation (lua_State *L) {
   int op = (int) lua_tointeger(L, lua_upvalueindex(1)), ints = 0, floats = 0;
   const signature *s = &signatures[op];
+  int top = lua_gettop(L) > s->n ? lua_gettop(L) : s->n;
   given g;
   memset(&g.c, 0, sizeof g.c);
   g.c.op = (peri_opcode) op;
   g.c.in = g.in;
   g.after = 1;
-  if (lua_gettop(L) < s->n) lua_settop(L, s->n);      /* what is pushed below must not look like an argument */
+  lua_settop(L, top);                     /* what is pushed must not look like an argument */
+  peri_box *b = peri__push_box(L);
   for (int k = 0; k < s->n; k++) check_param(L, &s->p[k], &g, &ints, &floats);
   if (is_tracked(&g)) note_place(L);
-  peri_box *b = peri__push_box(L);
   peri_scope scope = peri_scope_open();
   if (g.c.in == g.in)
     for (int k = 0; k < g.c.nin; k++)
       if (!g.in[k]) g.in[k] = peri_number(g.number[k]);
   peri__fill_box(L, b, peri_apply(&g.c));
   peri_scope_close(scope);
+  lua_settop(L, top + 1);
   return b->tensor ? 1 : peri__raise(L);
 }
 

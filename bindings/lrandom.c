@@ -83,8 +83,9 @@ static int l_normal (lua_State *L) { return push_draw(L, peri_rng_normal); }
 /* rng:bernoulli(p): real 0 or 1 of p's shape */
 static int l_bernoulli (lua_State *L) {
   peri_rng *r = peri__check_rng(L, 1);
-  peri_tensor *p = peri__check_tensor(L, 2);
+  lua_settop(L, 2);
   peri_box *b = peri__push_box(L);
+  peri_tensor *p = peri__check_tensor(L, 2);
   peri_scope s = peri_scope_open();
   peri__fill_box(L, b, peri_rng_bernoulli(r, p));
   peri_scope_close(s);

@@ -331,7 +331,7 @@ test("a damaged file in the run's place is reported and kept", function ()
 end)
 
 test("a results folder that cannot be written is one line", function ()
-  check_refused(toy_run("/dev/null/perigee"), 1, "/dev/null/perigee")
+  check_refused(toy_run("/dev/null/perigee"), 1, "/dev/null")
   local file = assert(io.open(folder .. "/plain.txt", "w"))
   file:close()
   check_refused(toy_run("plain.txt"), 1, "plain.txt")
