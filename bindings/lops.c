@@ -152,32 +152,35 @@ static void check_param (lua_State *L, const param *p, given *g, int *ints, int 
 
 /* --- where a recorded operation stands in the script --- */
 
-static void note_place (lua_State *L) {
-  static _Thread_local char last[LUA_IDSIZE];
-  static _Thread_local const char *anchored;
-  lua_Debug ar;
-  if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "Sl", &ar)) return;
-  if (!anchored || strcmp(last, ar.short_src) != 0) {      /* a text that outlives every graph */
-    lua_gc(L, LUA_GCSTOP);                                 /* the arguments are read already */
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, "perigee.places");
-    lua_pushstring(L, ar.short_src);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) == LUA_TNIL) {
-      lua_pop(L, 1);
-      lua_pushvalue(L, -1);
-      lua_pushvalue(L, -1);
-      lua_rawset(L, -4);
-      lua_pushnil(L);
-    } else {
-      lua_replace(L, -2);
-      lua_pushnil(L);
-    }
-    anchored = lua_tostring(L, -2);
-    strcpy(last, ar.short_src);
-    lua_pop(L, 3);
-    lua_gc(L, LUA_GCRESTART);
+/* The names of sources, which outlive every graph: a list that only grows, last used first. */
+typedef struct source_name {
+  struct source_name *next;
+  const char *source;           /* Lua's own text, to be found fast */
+  char text[LUA_IDSIZE];
+} source_name;
+
+static const char *anchor (const lua_Debug *ar) {
+  static _Thread_local source_name *names;
+  source_name **p = &names, *found;
+  while (*p && ((*p)->source != ar->source || strcmp((*p)->text, ar->short_src) != 0))
+    p = &(*p)->next;
+  found = *p;
+  if (found) {
+    *p = found->next;
+  } else {
+    found = malloc(sizeof *found);
+    if (!found) return NULL;
+    found->source = ar->source;
+    strcpy(found->text, ar->short_src);
   }
-  peri_set_place(anchored, ar.currentline);
+  found->next = names;
+  names = found;
+  return found->text;
+}
+
+static void note_place (lua_State *L) {
+  lua_Debug ar;
+  if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "Sl", &ar)) peri_set_place(anchor(&ar), ar.currentline);
 }
 
 static bool is_tracked (const given *g) {
