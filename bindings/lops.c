@@ -7,12 +7,13 @@
 
 #include "lbox.h"
 
-enum { MAXPARAM = 6, MAXTENSOR = 3 };
+enum { MAXPARAM = 10 };
 
 typedef struct {
-  char name[12], type;          /* the letters of kinds.h */
+  char name[16], type;          /* the letters of kinds.h */
   bool optional;                /* may be absent */
   double value;                 /* when absent */
+  const char *words;            /* of an 'm': "zero|reflect", up to a blank */
 } param;
 
 typedef struct {
@@ -33,6 +34,7 @@ static void read_signature (const char *text, signature *s) {
     if (*text == '=') {
       char *end;
       p->value = text[1] == 't' ? 1 : strtod(text + 1, &end);
+      p->words = text + 1;
     }
     text += strcspn(text, " ");
     text += *text == ' ';
@@ -44,8 +46,8 @@ static void read_signature (const char *text, signature *s) {
 /* What a call was given, before any C memory is taken: numbers wait to become tensors. */
 typedef struct {
   peri_call c;
-  peri_tensor *in[MAXTENSOR];
-  double number[MAXTENSOR];
+  peri_tensor *in[PERI_MAXINPUT];
+  double number[PERI_MAXINPUT];
   int after;                    /* first argument not read */
 } given;
 
@@ -106,7 +108,10 @@ static void check_list (lua_State *L, int i, given *g) {
 
 static void check_tensor (lua_State *L, int i, const param *p, given *g) {
   int k = g->c.nin++;
-  if (p->type == 't' && lua_type(L, i) == LUA_TNUMBER) {
+  if (p->optional && lua_isnoneornil(L, i)) {
+    g->in[k] = NULL;
+    g->number[k] = p->value;
+  } else if (p->type == 't' && lua_type(L, i) == LUA_TNUMBER) {
     g->in[k] = NULL;
     g->number[k] = lua_tonumber(L, i);
   } else {
@@ -115,6 +120,19 @@ static void check_tensor (lua_State *L, int i, const param *p, given *g) {
                          p->type == 't' ? " or a number" : "", luaL_typename(L, i));
     g->in[k] = peri__check_tensor(L, i);
   }
+}
+
+/* Which of the parameter's words the argument is. */
+static int check_word (lua_State *L, int i, const param *p) {
+  const char *text = luaL_checkstring(L, i), *word = p->words;
+  size_t all = strcspn(p->words, " "), length = strlen(text);
+  for (int which = 0; word < p->words + all; which++) {
+    size_t n = strcspn(word, "| ");
+    if (n == length && memcmp(word, text, n) == 0) return which;
+    word += n + 1;
+  }
+  lua_pushlstring(L, p->words, all);
+  return peri__bad_argument(L, i, "%s '%s' is none of %s", p->name, text, lua_tostring(L, -1));
 }
 
 /* Read one parameter at g->after into the call. */
@@ -133,6 +151,8 @@ static void check_param (lua_State *L, const param *p, given *g, int *ints, int 
       break;
     case 'A': if (!absent) a->dims = check_axes(L, i, p); break;
     case 's': a->dims = peri__check_shape(L, i, true, &g->after); break;
+    case 'm': a->mode = absent ? 0 : check_word(L, i, p); break;
+    case 'w': peri__check_window(L, absent ? 0 : i, &a->window); break;
     case 'k': a->keep = absent ? p->value != 0 : lua_toboolean(L, i); break;
     case 'n': a->i[(*ints)++] = absent ? (lua_Integer) p->value : check_integer(L, i, p); break;
     case 'b': case 'e': {

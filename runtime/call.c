@@ -7,8 +7,8 @@
 #include "node.h"
 #include "shape.h"
 
-enum { X = PERI_READS_X, Y = PERI_READS_Y, Z = PERI_READS_Z, OUT = PERI_READS_OUT,
-       NODIFF = PERI_NODIFF, VIEW = PERI_VIEW };
+enum { X = PERI_READS_X, Y = PERI_READS_Y, Z = PERI_READS_Z, U = PERI_READS_U, V = PERI_READS_V,
+       W = PERI_READS_W, OUT = PERI_READS_OUT, NODIFF = PERI_NODIFF, VIEW = PERI_VIEW };
 
 const peri_op_info peri_ops[PERI_NOPS] = {
 #define PERI_ROW_(name, params, args, sig, domain, flags, doc) {#name, sig, doc, domain, flags},
@@ -32,14 +32,14 @@ const peri_op_code peri__code[PERI_NOPS] = {
 #undef PERI_ROW_
 
 /* What each row's inputs must be, read off its signature once: 't', 'i', 'u' or 'l' for each. */
-static char wants[PERI_NOPS][4];
+static char wants[PERI_NOPS][PERI_MAXINPUT + 1];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void read_signatures (void) {
   for (int op = 0; op < PERI_NOPS; op++) {
     int n = 0;
     for (const char *p = strchr(peri_ops[op].signature, ':'); p; p = strchr(p + 1, ':'))
-      if (strchr("tiul", p[1]) && n < 3) wants[op][n++] = p[1];
+      if (strchr("tiul", p[1]) && n < PERI_MAXINPUT) wants[op][n++] = p[1];
   }
 }
 

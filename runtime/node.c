@@ -58,7 +58,7 @@ bool peri__record (const peri_call *c, int flags, peri_tensor *y) {
   n->a = c->a;
   for (int i = 0; i < c->nin; i++) {
     peri_edge *e = &n->in[i];
-    bool reads = i < 3 && flags >> i & 1;
+    bool reads = i < PERI_MAXINPUT && flags >> i & 1;
     e->node = c->in[i]->node;
     if (e->node) e->node->ref++;
     e->x = reads ? peri_keep(c->in[i]) : NULL;

@@ -2,12 +2,14 @@
    and the signature a binding reads.
 
    Signature: "name:type" separated by blanks, "=value" for a default, "?" for may be absent.
-     t   real tensor, or a number standing for a tensor of shape ()
+     t   real tensor, or a number standing for a tensor of shape (), which its default is
      i   index tensor          u  tensor of any dtype
      a   axis, 1-based in Lua, negative from the end      A  list of axes
      s   shape                 n  integer
      b   first and e last position along the axis: 1-based, included, negative from the end in Lua
      f   number                k  boolean
+     m   one of the words after "=", set apart by "|"; the first is the default
+     w   a window: an options table {size, stride, dilation, padding, output_padding, groups}
      l   list of real tensors */
 #ifndef PERIGEE_KINDS_H
 #define PERIGEE_KINDS_H

@@ -22,13 +22,28 @@ typedef enum {
 #include "ops.def"
 #undef PERI_ROW_
 
+/* How a filter moves over the spatial axes of (batch, spatial.., channel): up to three of them. */
+typedef enum { PERI_PAD_GIVEN, PERI_PAD_SAME, PERI_PAD_CAUSAL } peri_padding;
+typedef struct {
+  int32_t size[3];                  /* of the filter, or of the result; 0: worked out */
+  int32_t stride[3], dilation[3];
+  int32_t low[3], high[3];          /* zeros in front and behind, where padding is PERI_PAD_GIVEN */
+  int32_t extra[3];                 /* output padding of a transposed convolution */
+  int32_t groups;
+  uint8_t padding;                  /* a peri_padding */
+  uint8_t listed;                   /* entries of the lists it was given as; 0: numbers for all axes */
+} peri_window;
+#define PERI_WINDOW_ONE {.stride = {1, 1, 1}, .dilation = {1, 1, 1}, .groups = 1}
+
 /* Everything an operation can be told besides its inputs. */
 typedef struct {
   peri_dims dims;       /* shape or axes */
-  int64_t i[3];
-  double f[2];
+  int64_t i[4];
+  double f[3];
   int axis, other;
+  int mode;             /* which of the words of its signature */
   bool keep;
+  peri_window window;
 } peri_args;
 
 /* A call as data: how bindings and tests run any row. */
@@ -41,8 +56,10 @@ typedef struct {
 
 peri_tensor *peri_apply (const peri_call *c);
 
-enum { PERI_READS_X = 1, PERI_READS_Y = 2, PERI_READS_Z = 4, PERI_READS_OUT = 8,
-       PERI_NODIFF = 16, PERI_VIEW = 32 };
+/* What a derivative reads: inputs 1 to 6 and the output. */
+enum { PERI_READS_X = 1, PERI_READS_Y = 2, PERI_READS_Z = 4, PERI_READS_U = 8, PERI_READS_V = 16,
+       PERI_READS_W = 32, PERI_READS_OUT = 64, PERI_NODIFF = 128, PERI_VIEW = 256 };
+enum { PERI_MAXINPUT = 6 };         /* of a call that is not a list */
 typedef enum { PERI_IN_REAL, PERI_IN_APART, PERI_IN_POSITIVE, PERI_IN_UNIT, PERI_IN_SMALL,
                PERI_IN_NONZERO } peri_domain;
 

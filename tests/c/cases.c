@@ -5,26 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
+#include "cases.h"
 
 /* The signature a kind has in kinds.h. */
 #define THIRD_(params, args, signature) signature
 #define THIRD(...) THIRD_(__VA_ARGS__)
 #define SIGNATURE(kind) THIRD(PERI_##kind)
 
-typedef struct {
-  test_case *c;
-  int style, left;              /* cases to pass over before the one that is asked for */
-  test_sizes sizes;
-  const peri_op_info *op;
-} builder;
-
-static bool wanted (builder *b) {
+bool wanted (builder *b) {
   return b->left-- == 0;
 }
 
-__attribute__((format(printf, 2, 3)))
-static void add_name (builder *b, const char *format, ...) {
+void add_name (builder *b, const char *format, ...) {
   size_t n = strlen(b->c->name);
   va_list ap;
   va_start(ap, format);
@@ -35,7 +27,7 @@ static void add_name (builder *b, const char *format, ...) {
 /* --- shapes, written as letters: 0, 1, three axes A B C, a vector V,
   a matrix product (P M K) (P K N) --- */
 
-static int64_t size_of (const builder *b, char letter) {
+int64_t size_of (const builder *b, char letter) {
   static const struct { char letter; int small, large; } sizes[] = {
     {'0', 0, 0}, {'1', 1, 1}, {'A', 2, 37}, {'B', 3, 41}, {'C', 4, 29}, {'V', 11, 70001},
     {'P', 2, 3}, {'Q', 3, 2}, {'M', 3, 150}, {'K', 4, 500}, {'N', 2, 170}};
@@ -45,7 +37,7 @@ static int64_t size_of (const builder *b, char letter) {
   return -1;
 }
 
-static peri_dims shape_of (const builder *b, const char *letters) {
+peri_dims shape_of (const builder *b, const char *letters) {
   peri_dims d = {.n = 0};
   for (; *letters; letters++) d.at[d.n++] = size_of(b, *letters);
   return d;
@@ -54,7 +46,7 @@ static peri_dims shape_of (const builder *b, const char *letters) {
 /* --- inputs --- */
 
 /* A real input; `how` is ignored where the shape has too few axes for it. */
-static void add_input (builder *b, peri_dims shape, test_layout layout, int how, bool leaf) {
+void add_input (builder *b, peri_dims shape, test_layout layout, int how, bool leaf) {
   test_case *c = b->c;
   int i = c->nin++, last = shape.n - 1;
   if (how == VIA_TRANSPOSE && shape.n > 1) {
@@ -71,14 +63,14 @@ static void add_input (builder *b, peri_dims shape, test_layout layout, int how,
   if (leaf) c->leaf[c->nleaves++] = c->base[i];
 }
 
-static void add_same_input (builder *b) {
+void add_same_input (builder *b) {
   test_case *c = b->c;
   int i = c->nin++;
   c->base[i] = c->base[i - 1];
   c->how[i] = c->how[i - 1];
 }
 
-static void add_index (builder *b, peri_dims shape, int64_t size, test_layout layout) {
+void add_index (builder *b, peri_dims shape, int64_t size, test_layout layout) {
   test_case *c = b->c;
   peri_tensor *x = new_tensor(PERI_INDEX, shape, layout);
   bool was = peri_set_recording(false);
@@ -94,7 +86,7 @@ static void add_index (builder *b, peri_dims shape, int64_t size, test_layout la
   c->base[c->nin++] = x;
 }
 
-static void add_condition (builder *b, peri_dims shape, bool byte) {
+void add_condition (builder *b, peri_dims shape, bool byte) {
   peri_tensor *x = new_tensor(byte ? PERI_BYTE : PERI_REAL, shape, PACKED);
   for (int64_t k = 0; k < x->count; k++) {
     int on = draw_integer(0, 1);
@@ -296,12 +288,11 @@ static bool from_tuples (builder *b, const tuple *t, size_t count, int tensors) 
 
 /* --- kinds whose numbers must fit the shape --- */
 
-static const struct { test_layout layout; int how; const char *name; } lies[] = {
+static const struct { test_layout layout; int how; const char *name; } lies[NLIES] = {
   {PACKED, AS_IS, ""}, {TRANSPOSED, AS_IS, ", transposed"}, {SLICED, AS_IS, ", sliced"},
   {PACKED, VIA_TRANSPOSE, ", a view in the graph"}, {PACKED, VIA_SLICE, ", a slice in the graph"}};
-enum { NLIES = sizeof lies / sizeof lies[0] };
 
-static void add_lying (builder *b, peri_dims shape, int lie) {
+void add_lying (builder *b, peri_dims shape, int lie) {
   add_input(b, shape, lies[lie].layout, lies[lie].how, true);
   add_name(b, "%s", lies[lie].name);
 }
@@ -480,8 +471,15 @@ static bool make_select (builder *b) {
 
 /* --- all kinds --- */
 
+/* Rows whose shapes a signature does not tell, and what makes their cases. */
+static const struct { const char *row; bool (*make) (builder *b); } special[] = {
+  {NULL, NULL},
+};
+
 static bool build (builder *b) {
   const char *s = b->op->signature;
+  for (int i = 0; special[i].row; i++)
+    if (!strcmp(b->op->name, special[i].row)) return b->style == 0 && special[i].make(b);
   if (!strcmp(s, SIGNATURE(SELECT))) return b->style == 0 && make_select(b);
   if (!strcmp(s, SIGNATURE(AFFINE))) return b->style == 0 && FROM(affine, 3);
   if (!strcmp(s, SIGNATURE(SHAPE))) return make_shape(b);

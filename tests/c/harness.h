@@ -34,7 +34,7 @@ void coordinates (peri_dims shape, int64_t k, int64_t *index);
 
 /* --- calls of any row ----------------------------------------------------------------------------- */
 
-enum { MAXLEAVES = 4 };
+enum { MAXLEAVES = 6 };
 
 typedef struct {
   char name[96];                       /* what is special about it */
