@@ -8,9 +8,10 @@
 #include "op/op.h"
 #include "parallel.h"
 
-/* Below PIECE multiply-adds a cut costs more than it gains; the width of a piece is a multiple of
-   ALIGN. */
-enum { PIECE = 1 << 22, MAXPIECES = 16, ALIGN = 48 };
+/* Below PIECE multiply-adds a cut costs more than it gains.  An operand of more than SHARED numbers
+   that all pieces read is packed by each, so pieces are then at least WIDE.  ROWS and COLUMNS: what
+   a kernel computes at once. */
+enum { PIECE = 1 << 20, MAXPIECES = 16, SHARED = 1 << 19, WIDE = 256, ROWS = 8, COLUMNS = 48 };
 
 typedef struct {
   peri__gemm_call g;            /* of the whole of one matrix */
@@ -47,6 +48,20 @@ static void run_piece (void *arg, int64_t chunk) {
     g.c += from;
   }
   peri__gemm(&g);
+}
+
+/* Into how many pieces, of rows unless there are few: cutting columns is dearer. */
+static void cut (product_job *j, int64_t batch) {
+  int64_t m = j->g.m, n = j->g.n, k = j->g.k;
+  j->by_rows = 4 * m >= n || m >= WIDE;
+  int64_t size = j->by_rows ? m : n, align = j->by_rows ? ROWS : COLUMNS;
+  double work = (double) m * (double) n * (double) k, shared = (double) k * (double) (m + n - size);
+  double pieces = batch > 1 ? 1 : work / PIECE < MAXPIECES ? work / PIECE : MAXPIECES;
+  double most = shared > SHARED ? (double) (size / WIDE) : MAXPIECES;
+  if (pieces > 2 && pieces > most) pieces = most < 2 ? 2 : most;
+  j->width = pieces < 2 ? size : (int64_t) ((double) size / pieces);
+  if (pieces >= 2) j->width = (j->width + align - 1) / align * align;
+  j->pieces = (size + j->width - 1) / j->width;
 }
 
 /* Is the matrix in the last two axes of x stored by rows or by columns?  Packs x when neither. */
@@ -97,13 +112,7 @@ static bool multiply (peri_tensor *x, peri_tensor *y, peri_dims batch, bool add,
   j.b = y->data;
   j.x = batch_layout(x, batch);
   j.y = batch_layout(y, batch);
-  j.by_rows = j.g.m >= j.g.n;
-  int64_t size = j.by_rows ? j.g.m : j.g.n;
-  double work = (double) j.g.m * (double) j.g.n * (double) j.g.k;
-  double pieces = count > 1 ? 1 : work / PIECE < MAXPIECES ? work / PIECE : MAXPIECES;
-  j.width = pieces < 2 ? size : (int64_t) ((double) size / pieces);
-  if (pieces >= 2) j.width = (j.width + ALIGN - 1) / ALIGN * ALIGN;
-  j.pieces = (size + j.width - 1) / j.width;
+  cut(&j, count);
   peri__parallel(count * j.pieces, run_piece, &j);
   return true;
 }
