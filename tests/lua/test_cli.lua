@@ -206,7 +206,9 @@ local function in_background (results, command, words)
   local script = [[
 results=$1; shift
 "$@" > "$results.out" 2>&1 & p=$!
-until [ -s "$results"/toy/*.log ] || ! kill -0 $p; do sleep 0.02; done
+until find "$results"/toy -name '*.log' -size +64c 2> /dev/null | grep -q . || ! kill -0 $p; do
+  sleep 0.02
+done
 ]] .. command .. [[
 
 wait $p; code=$?
