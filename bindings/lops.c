@@ -271,12 +271,47 @@ static int l_help (lua_State *L) {
   return name ? 0 : 1;
 }
 
+/* --- profile --- */
+
+/* peri.profile(f, ...) calls f and returns a list of {name, calls, seconds}, dearest first: the time
+   of each operation, backward ones included, without the operations it calls itself. */
+static int l_profile (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  int n = lua_gettop(L);
+  peri_profile(true);
+  int failed = lua_pcall(L, n - 1, 0, 0);
+  peri_profile(false);
+  if (failed) return lua_error(L);
+  lua_newtable(L);
+  bool taken[PERI_NOPS] = {false};
+  for (int rank = 1; ; rank++) {
+    int best = -1;
+    for (int op = 0; op < PERI_NOPS; op++) {
+      peri_op_time t = peri_profile_of((peri_opcode) op);
+      if (t.calls > 0 && !taken[op]
+          && (best < 0 || t.seconds > peri_profile_of((peri_opcode) best).seconds)) best = op;
+    }
+    if (best < 0) return 1;
+    taken[best] = true;
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, peri_ops[best].name);
+    lua_setfield(L, -2, "name");
+    lua_pushinteger(L, peri_profile_of((peri_opcode) best).calls);
+    lua_setfield(L, -2, "calls");
+    lua_pushnumber(L, peri_profile_of((peri_opcode) best).seconds);
+    lua_setfield(L, -2, "seconds");
+    lua_rawseti(L, -2, rank);
+  }
+}
+
 int peri__open_ops (lua_State *L) {
   static const char *const operators[][2] = {{"__add", "add"}, {"__sub", "sub"}, {"__mul", "mul"},
     {"__div", "div"}, {"__pow", "pow"}, {"__unm", "neg"}};
   lua_createtable(L, 0, PERI_NOPS + 1);
   lua_pushcfunction(L, l_help);
   lua_setfield(L, -2, "help");
+  lua_pushcfunction(L, l_profile);
+  lua_setfield(L, -2, "profile");
   lua_rawgetp(L, LUA_REGISTRYINDEX, peri__box_key);
   lua_getfield(L, -1, "methods");
   for (int op = 0; op < PERI_NOPS; op++) {

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "memory.h"
 #include "node.h"
@@ -76,12 +77,44 @@ static bool check_types (const peri_call *c) {
   return true;
 }
 
+/* --- where the time goes --- */
+
+static _Thread_local bool profiling;
+static _Thread_local double inner;         /* seconds in calls made by the one that runs */
+static _Thread_local peri_op_time times[PERI_NOPS];
+
+static double now (void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
+}
+
+void peri_profile (bool on) {
+  if (on && !profiling) memset(times, 0, sizeof times);
+  profiling = on;
+}
+
+peri_op_time peri_profile_of (peri_opcode op) {
+  return times[op];
+}
+
+static peri_tensor *timed (const peri_call *c) {
+  double outer = inner, start = now();
+  inner = 0;
+  peri_tensor *y = peri__code[c->op].forward(c);
+  double took = now() - start;
+  times[c->op].calls++;
+  times[c->op].seconds += took - inner;
+  inner = outer + took;
+  return y;
+}
+
 peri_tensor *peri_apply (const peri_call *c) {
   for (int i = 0; i < c->nin; i++)
     if (!c->in[i]) return NULL;
   pthread_once(&once, read_signatures);
   if (!check_types(c)) return NULL;
-  peri_tensor *y = peri__code[c->op].forward(c);
+  peri_tensor *y = profiling ? timed(c) : peri__code[c->op].forward(c);
   int flags = peri_ops[c->op].flags;
   if (y && !(flags & PERI_NODIFF) && !peri__record(c, flags, y)) return NULL;
   return y;

@@ -21,7 +21,12 @@
 #define PERI_UNARY   (peri_tensor *x), (PERI__IN1), "x:t"
 #define PERI_BINARY  (peri_tensor *x, peri_tensor *y), (PERI__IN2), "x:t y:t"
 #define PERI_TERNARY (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "x:t y:t z:t"
-#define PERI_AFFINE  (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "x:t w:t b:t"
+#define PERI_AFFINE  (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "x:t w:t b:t=0"
+#define PERI_DENSE   (peri_tensor *x, peri_tensor *y, peri_tensor *z, int mode, double f), \
+                     (PERI__IN3, .a.mode = mode, .a.f = {f}), \
+                     "x:t w:t b:t=0 activation:m=relu|leaky_relu|tanh|sigmoid slope:f=0.01"
+#define PERI_SLOPED  (peri_tensor *x, peri_tensor *y, double f), (PERI__IN2, .a.f = {f}), \
+                     "x:t y:t slope:f=0.01"
 #define PERI_SELECT  (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "condition:u x:t y:t"
 #define PERI_SLOPE   (peri_tensor *x, double f), (PERI__IN1, .a.f = {f}), "x:t slope:f=0.01"
 #define PERI_SCALED  (peri_tensor *x, double f), (PERI__IN1, .a.f = {f}), "x:t scale:f=1"

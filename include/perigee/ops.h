@@ -56,6 +56,12 @@ typedef struct {
 
 peri_tensor *peri_apply (const peri_call *c);
 
+/* While a profile is on, calls of this thread are counted and timed, each without the calls it makes
+   itself.  Turning it on starts from zero. */
+typedef struct { int64_t calls; double seconds; } peri_op_time;
+void peri_profile (bool on);
+peri_op_time peri_profile_of (peri_opcode op);
+
 /* What a derivative reads: inputs 1 to 6 and the output. */
 enum { PERI_READS_X = 1, PERI_READS_Y = 2, PERI_READS_Z = 4, PERI_READS_U = 8, PERI_READS_V = 16,
        PERI_READS_W = 32, PERI_READS_OUT = 64, PERI_NODIFF = 128, PERI_VIEW = 256 };

@@ -14,7 +14,9 @@ for name, value in pairs(core) do peri[name] = value end
 function peri.grad(y, x, opts)
   if type(x) == "table" then
     local first = type(rawget(x, 1))       -- a plain table is a module unless it lists tensors
-    if getmetatable(x) or first == "nil" or first == "table" then x = peri.nn.parameters(x) end
+    if getmetatable(x) or first == "nil" or first == "table" then
+      x = require "perigee.nn.walk".trainable(x)
+    end
   end
   return core.grad(y, x, opts)
 end

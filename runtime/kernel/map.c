@@ -17,17 +17,13 @@ typedef struct {
   int64_t chunk;
 } map_job;
 
-static void run_block (const map_job *j, int64_t at, int64_t n) {
-  peri_real buf[MAXINPUT + 1][BLOCK];
+/* One block; buf holds what is not laid out like the output, numbers already in place. */
+static void run_block (const map_job *j, int64_t at, int64_t n, peri_real (*buf)[BLOCK]) {
   const peri_real *in[MAXINPUT];
   for (int i = 0; i < j->c->nin; i++) {
     const peri_tensor *x = j->c->in[i];
-    if (j->direct[i]) {
-      in[i] = (const peri_real *) x->data + at;
-      continue;
-    }
-    peri__pack(x, &j->layout[i], at, n, buf[i]);
-    in[i] = buf[i];
+    in[i] = j->direct[i] ? (const peri_real *) x->data + at : buf[i];
+    if (!j->direct[i] && x->count != 1) peri__pack(x, &j->layout[i], at, n, buf[i]);
   }
   if (j->out->dtype == PERI_REAL) {
     j->loop(n, in, j->c->a.f, (peri_real *) j->out->data + at);
@@ -40,12 +36,17 @@ static void run_block (const map_job *j, int64_t at, int64_t n) {
 
 static void run_chunk (void *arg, int64_t chunk) {
   const map_job *j = arg;
+  peri_real buf[MAXINPUT + 1][BLOCK];
   int64_t at = chunk * j->chunk, end = at + j->chunk;
   bool direct = j->out->dtype == PERI_REAL;
   if (end > j->out->count) end = j->out->count;
-  for (int i = 0; i < j->c->nin; i++) direct &= j->direct[i];
+  for (int i = 0; i < j->c->nin; i++) {
+    direct &= j->direct[i];
+    if (!j->direct[i] && j->c->in[i]->count == 1)
+      peri__pack(j->c->in[i], &j->layout[i], at, end - at < BLOCK ? end - at : BLOCK, buf[i]);
+  }
   int64_t step = direct ? end - at : BLOCK;
-  for (; at < end; at += step) run_block(j, at, end - at < step ? end - at : step);
+  for (; at < end; at += step) run_block(j, at, end - at < step ? end - at : step, buf);
 }
 
 peri_tensor *peri__map (const peri_call *c, peri__loop *loop, peri_dtype type) {

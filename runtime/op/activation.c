@@ -16,8 +16,12 @@ void peri__relu_grad_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) 
 
 PERI_MAP(leaky_relu, 1, vselect(x > 0, x, a * x))
 void peri__leaky_relu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
-  peri_tensor *up = peri_gt(peri_input(n, 0), peri_number(0));
-  dx[0] = peri_where(up, g, scale(g, n->a.f[0]));
+  dx[0] = peri_leaky_relu_grad(g, peri_input(n, 0), n->a.f[0]);
+}
+
+PERI_MAP(leaky_relu_grad, 2, vselect(y > 0, x, a * x))
+void peri__leaky_relu_grad_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+  if (peri_wanted(n, 0)) dx[0] = peri_leaky_relu_grad(g, peri_input(n, 1), n->a.f[0]);
 }
 
 /* dx = g where x > 0, else g (y + scale), since scale e^x = y + scale */

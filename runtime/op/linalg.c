@@ -5,13 +5,15 @@
 #include <string.h>
 
 #include "blas.h"
+#include "kernel/epilogue.h"
+#include "kernel/skinny.h"
 #include "op/op.h"
 #include "parallel.h"
 
-/* Below PIECE multiply-adds a cut costs more than it gains.  An operand of more than SHARED numbers
-   that all pieces read is packed by each, so pieces are then at least WIDE.  ROWS and COLUMNS: what
-   a kernel computes at once. */
-enum { PIECE = 1 << 20, MAXPIECES = 16, SHARED = 1 << 19, WIDE = 256, ROWS = 8, COLUMNS = 48 };
+/* Below PIECE multiply-adds a cut costs more than it gains.  What all pieces read, when it is more
+   than SHARED numbers, is packed by each, so pieces are then at least WIDE.  ROWS and COLUMNS: what
+   a kernel computes at once; pieces are several times that. */
+enum { PIECE = 1 << 19, MAXPIECES = 16, SHARED = 1 << 19, WIDE = 256, ROWS = 8, COLUMNS = 48 };
 
 typedef struct {
   peri__gemm_call g;            /* of the whole of one matrix */
@@ -19,6 +21,9 @@ typedef struct {
   const peri_real *a, *b;
   peri_real *c;
   bool by_rows;                 /* pieces are rows of c, else columns */
+  const peri_real *bias;        /* added to each row of c, before `act`; NULL: neither */
+  peri__act act;
+  double slope;
   int64_t pieces, width;
 } product_job;
 
@@ -47,17 +52,19 @@ static void run_piece (void *arg, int64_t chunk) {
     g.b += from * (g.tb ? g.ldb : 1);
     g.c += from;
   }
-  peri__gemm(&g);
+  if (!peri__skinny(&g)) peri__gemm(&g);
+  if (j->bias) peri__epilogue(j->act, g.m, g.n, j->bias + (j->by_rows ? 0 : from), j->slope, g.c, g.ldc);
 }
 
-/* Into how many pieces, of rows unless there are few: cutting columns is dearer. */
+/* Into how many pieces: of rows when x is the larger operand, of columns when y is, so that each part
+   of it is read once. */
 static void cut (product_job *j, int64_t batch) {
   int64_t m = j->g.m, n = j->g.n, k = j->g.k;
-  j->by_rows = 4 * m >= n || m >= WIDE;
+  j->by_rows = m >= n;
   int64_t size = j->by_rows ? m : n, align = j->by_rows ? ROWS : COLUMNS;
   double work = (double) m * (double) n * (double) k, shared = (double) k * (double) (m + n - size);
   double pieces = batch > 1 ? 1 : work / PIECE < MAXPIECES ? work / PIECE : MAXPIECES;
-  double most = shared > SHARED ? (double) (size / WIDE) : MAXPIECES;
+  double most = (double) (size / (shared > SHARED ? WIDE : j->by_rows ? 8 * ROWS : 2 * COLUMNS));
   if (pieces > 2 && pieces > most) pieces = most < 2 ? 2 : most;
   j->width = pieces < 2 ? size : (int64_t) ((double) size / pieces);
   if (pieces >= 2) j->width = (j->width + align - 1) / align * align;
@@ -90,14 +97,17 @@ static peri_layout batch_layout (const peri_tensor *x, peri_dims batch) {
   return peri__layout(&lead, batch);
 }
 
-/* c = x y, or c += x y when `add`; c is packed, of shape (batch.., m, n). */
-static bool multiply (peri_tensor *x, peri_tensor *y, peri_dims batch, bool add, peri_tensor *c) {
-  product_job j = {.g = {.m = x->shape[x->ndim - 2], .k = x->shape[x->ndim - 1],
-                         .n = y->shape[y->ndim - 1], .beta = add ? 1 : 0}, .c = c->data};
+/* c = x y, and what `j` says follows it; c is packed, of shape (batch.., m, n). */
+static bool multiply (product_job j, peri_tensor *x, peri_tensor *y, peri_dims batch,
+                      peri_tensor *c) {
   int64_t count = peri_count(batch);
+  j.g = (peri__gemm_call) {.m = x->shape[x->ndim - 2], .k = x->shape[x->ndim - 1],
+                           .n = y->shape[y->ndim - 1]};
+  j.c = c->data;
   if (c->count == 0) return true;
   if (j.g.k == 0) {
-    if (!add) memset(c->data, 0, c->storage->bytes);
+    memset(c->data, 0, c->storage->bytes);
+    if (j.bias) peri__epilogue(j.act, j.g.m, j.g.n, j.bias, j.slope, j.c, j.g.n);
     return true;
   }
   if (!(x = as_matrix(x, &j.g.ta, &j.g.lda)) || !(y = as_matrix(y, &j.g.tb, &j.g.ldb))) return false;
@@ -147,9 +157,9 @@ peri_tensor *peri__matmul_forward (const peri_call *c) {
     int64_t k = y->shape[0];
     if (!flat) return NULL;
     peri__set_shape(flat, peri_shape(2, k ? x->count / k : (int64_t) 0, k));
-    return multiply(flat, y, (peri_dims) {.n = 0}, false, z) ? z : NULL;
+    return multiply((product_job) {0}, flat, y, (peri_dims) {.n = 0}, z) ? z : NULL;
   }
-  return z && multiply(x, y, batch, false, z) ? z : NULL;
+  return z && multiply((product_job) {0}, x, y, batch, z) ? z : NULL;
 }
 
 /* All axes but the last as one. */
@@ -172,39 +182,69 @@ void peri__matmul_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   dx[1] = peri_matmul(peri_transpose(x, -2, -1), g);
 }
 
-peri_tensor *peri__linear_forward (const peri_call *c) {
+/* One row of n numbers from b, which has one axis or none. */
+static peri_tensor *bias_row (peri_tensor *b, int64_t n) {
+  return b->ndim == 0 ? peri_clone(peri__expand_to(b, peri_shape(1, n))) : peri__packed(b);
+}
+
+/* act(x w + b) on the last axis of x. */
+static peri_tensor *affine (const peri_call *c, peri__act act, double slope) {
   peri_tensor *x = c->in[0], *w = c->in[1], *b = c->in[2];
+  const char *name = peri_ops[c->op].name;
   char tx[PERI_SHAPETEXT], tw[PERI_SHAPETEXT], tb[PERI_SHAPETEXT];
-  if (w->ndim != 2 || b->ndim != 1 || b->shape[0] != w->shape[1])
-    return peri_null(PERI_E_SHAPE, "linear: w has shape %s and b %s; want (in, out) and (out)",
+  if (w->ndim != 2 || b->ndim > 1 || (b->ndim == 1 && b->shape[0] != w->shape[1]))
+    return peri_null(PERI_E_SHAPE, "%s: w has shape %s and b %s; want (in, out) and (out)", name,
                      peri_shape_text(w, tw), peri_shape_text(b, tb));
   if (x->ndim < 1 || x->shape[x->ndim - 1] != w->shape[0])
-    return peri_null(PERI_E_SHAPE, "linear: x of shape %s and w of shape %s: the last axis of x must "
-                     "have %lld", peri_shape_text(x, tx), peri_shape_text(w, tw),
+    return peri_null(PERI_E_SHAPE, "%s: x of shape %s and w of shape %s: the last axis of x must "
+                     "have %lld", name, peri_shape_text(x, tx), peri_shape_text(w, tw),
                      (long long) w->shape[0]);
   peri_dims shape = peri_shape_of(x);
-  int64_t rows = 1, in = w->shape[0], out = w->shape[1];
+  int64_t rows = 1, in = w->shape[0];
   for (int i = 0; i + 1 < shape.n; i++) rows *= shape.at[i];
-  shape.at[shape.n - 1] = out;
+  shape.at[shape.n - 1] = w->shape[1];
   peri_tensor *y = peri_empty(PERI_REAL, shape);
   if (x->ndim != 2) {
     x = peri__packed(x);
     x = x ? peri__view(x) : NULL;
     if (x) peri__set_shape(x, peri_shape(2, rows, in));
   }
-  b = peri__packed(b);
+  b = bias_row(b, w->shape[1]);
   if (!x || !y || !b) return NULL;
-  for (int64_t i = 0; i < rows && out > 0; i++)
-    memcpy((peri_real *) y->data + i * out, b->data, (size_t) out * sizeof(peri_real));
-  return multiply(x, w, (peri_dims) {.n = 0}, true, y) ? y : NULL;
+  product_job j = {.bias = b->data, .act = act, .slope = slope};
+  return multiply(j, x, w, (peri_dims) {.n = 0}, y) ? y : NULL;
 }
 
 /* dx = g w',  dw = x' g,  db = the sum of g, which the engine takes as it takes off a leading
    axis */
-void peri__linear_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+static void affine_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   if (peri_wanted(n, 0))
-    dx[0] = peri_matmul(g->ndim == 1 ? flatten(g) : g, peri_transpose(peri_input(n, 1), -2, -1));
+    dx[0] = peri_matmul(g && g->ndim == 1 ? flatten(g) : g, peri_transpose(peri_input(n, 1), -2, -1));
   if (peri_wanted(n, 1))
     dx[1] = peri_matmul(peri_transpose(flatten(peri_input(n, 0)), -2, -1), flatten(g));
   dx[2] = g;
+}
+
+peri_tensor *peri__linear_forward (const peri_call *c) {
+  return affine(c, PERI__IDENTITY, 0);
+}
+void peri__linear_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+  affine_vjp(n, g, dx);
+}
+
+peri_tensor *peri__dense_forward (const peri_call *c) {
+  if (!(c->a.f[0] > 0))
+    return peri_null(PERI_E_ARGUMENT, "dense: slope is %g, want above 0", c->a.f[0]);
+  return affine(c, (peri__act) c->a.mode, c->a.f[0]);
+}
+/* The activations' derivatives are functions of the output. */
+void peri__dense_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+  peri_tensor *y = peri_output(n);
+  switch ((peri__act) n->a.mode) {
+    case PERI__RELU: g = peri_relu_grad(g, y); break;
+    case PERI__LEAKY_RELU: g = peri_leaky_relu_grad(g, y, n->a.f[0]); break;
+    case PERI__TANH: g = peri_tanh_grad(g, y); break;
+    default: g = peri_sigmoid_grad(g, y);
+  }
+  affine_vjp(n, g, dx);
 }

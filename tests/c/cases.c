@@ -184,6 +184,7 @@ static const tuple affine[] = {
   {"x alone", {"MK", "KN", "N"}, PLAIN, 6, false},
   {"w alone", {"MK", "KN", "N"}, PLAIN, 5, false},
   {"b alone", {"PMK", "KN", "N"}, PLAIN, 3, false},
+  {"b a number", {"MK", "KN", ""}, PLAIN, 0, false},
 };
 
 static void add_tuple (builder *b, const tuple *t, int n) {
@@ -212,6 +213,12 @@ static double choose_number (const char *start, int variant) {
   return isinf(d) ? (d < 0 ? -0.75 : 0.85) : 0.6 * d + 0.1;
 }
 
+static int words_in (const char *start) {
+  int n = 1;
+  for (; *start && *start != ' '; start++) n += *start == '|';
+  return n;
+}
+
 /* Fill the arguments from `choice`, a number in mixed radix; false when it is past the last.  Axis
    `empty` (none when negative) is left alone: what its largest element is, a row may not say. */
 static bool choose_arguments (builder *b, const parameter *p, int n, int ndim, int empty,
@@ -223,6 +230,7 @@ static bool choose_arguments (builder *b, const parameter *p, int n, int ndim, i
     if (p[i].type == 'a') radix = 2 * ndim;
     else if (p[i].type == 'A') radix = 1 << ndim;
     else if (p[i].type == 'f' || p[i].type == 'k') radix = 2;
+    else if (p[i].type == 'm') radix = words_in(p[i].start);
     if (radix == 0) return false;
     digit = choice % radix;
     choice /= radix;
@@ -239,6 +247,9 @@ static bool choose_arguments (builder *b, const parameter *p, int n, int ndim, i
     } else if (p[i].type == 'f') {
       a->f[nnumbers++] = choose_number(p[i].start, digit);
       add_name(b, ", %.3g", a->f[nnumbers - 1]);
+    } else if (p[i].type == 'm') {
+      a->mode = digit;
+      add_name(b, ", word %d", digit);
     } else if (p[i].type == 'k') {
       a->keep = digit;
       add_name(b, digit ? ", keep" : "");
@@ -481,7 +492,8 @@ static bool build (builder *b) {
   for (int i = 0; special[i].row; i++)
     if (!strcmp(b->op->name, special[i].row)) return b->style == 0 && special[i].make(b);
   if (!strcmp(s, SIGNATURE(SELECT))) return b->style == 0 && make_select(b);
-  if (!strcmp(s, SIGNATURE(AFFINE))) return b->style == 0 && FROM(affine, 3);
+  if (!strcmp(s, SIGNATURE(AFFINE)) || !strcmp(s, SIGNATURE(DENSE)))
+    return b->style == 0 && FROM(affine, 3);
   if (!strcmp(s, SIGNATURE(SHAPE))) return make_shape(b);
   if (!strcmp(s, SIGNATURE(AXES))) return b->style == 0 && make_axes(b);
   if (!strcmp(s, SIGNATURE(RANGE))) return b->style == 0 && make_range(b);
@@ -493,7 +505,7 @@ static bool build (builder *b) {
   int tensors = 0;
   for (const char *p = strchr(s, ':'); p; p = strchr(p + 1, ':')) {
     if (strchr("tu", p[1])) tensors++;
-    else if (!strchr("afAk", p[1])) tensors = 99;
+    else if (!strchr("afAkm", p[1])) tensors = 99;
   }
   if (tensors < 1 || tensors > 3)
     fail_msg("%s: no generator for the signature \"%s\"; add one to cases.c", b->op->name, s);

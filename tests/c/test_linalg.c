@@ -50,8 +50,9 @@ static void check_matmul (test_case *c, peri_tensor *y) {
 }
 
 static void check_linear (test_case *c, peri_tensor *y) {
-  peri_tensor *x = peri_clone(c->in[0]), *w = peri_clone(c->in[1]), *b = peri_clone(c->in[2]);
+  peri_tensor *x = peri_clone(c->in[0]), *w = peri_clone(c->in[1]), *b = c->in[2];
   int64_t rows = 1;
+  b = peri_clone(peri_expand(b, (peri_dims) {.n = 1, .at = {w->shape[1]}}));    /* a number, or a row */
   for (int i = 0; i + 1 < x->ndim; i++) {
     assert_int_equal(y->shape[i], x->shape[i]);
     rows *= x->shape[i];

@@ -7,15 +7,23 @@ local options = require "perigee.options"
 
 ---@class Mlp
 ---@field activation fun(x: userdata): userdata
+---@field word? string its name where it is fused with the layer
 ---@field output? fun(x: userdata): userdata
 local Mlp = {}
 Mlp.__index = Mlp
 
+-- Activations that core.dense computes with the product, in the pass that adds the bias.
+local fused = {relu = true, leaky_relu = true, tanh = true, sigmoid = true}
+
 ---@param x userdata (..., sizes[1])
 ---@return userdata (..., sizes[#sizes])
 function Mlp:__call (x)
-  local n = #self
-  for i = 1, n - 1 do x = self.activation(self[i](x)) end
+  local n, activation, word = #self, self.activation, self.word
+  for i = 1, n - 1 do
+    local layer = self[i]
+    if word then x = core.dense(x, layer.weight, layer.bias or 0, word)
+    else x = activation(layer(x)) end
+  end
   x = self[n](x)
   return self.output and self.output(x) or x
 end
@@ -51,7 +59,10 @@ local function mlp (given)
     error(("nn.mlp: sizes has %d entries; give at least {inputs, outputs}"):format(#o.sizes), 2)
   end
   local activation = o.activation or "relu"
-  local self = {activation = activation_of("activation", activation)}
+  local self = {
+    activation = activation_of("activation", activation),
+    word = fused[activation] and activation or nil,
+  }
   self.output = o.output and activation_of("output", o.output) or nil
   local fitting = rectifiers[activation] and initialiser.he_normal() or initialiser.xavier_uniform()
   for i = 1, #o.sizes - 1 do

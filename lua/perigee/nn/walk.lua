@@ -16,49 +16,84 @@ local function before (a, b)
   return a < b
 end
 
-local function sorted_keys (t, path)
-  local keys = {}
-  for k, v in pairs(t) do
-    if type(v) == "table" or is_tensor(v) then
+-- The sorted keys of the tables seen so far, and each key's place among them: a training loop asks
+-- for the same tables every step.
+local known = setmetatable({}, {__mode = "k"})
+
+local function is_part (v)
+  return type(v) == "table" or is_tensor(v)
+end
+
+-- Does the table still have the keys it had?
+local function unchanged (t, keys)
+  local n, place = 0, keys.place
+  for k, v in next, t do
+    if place[k] then n = n + 1
+    elseif is_part(v) then return false end
+  end
+  return n == #keys
+end
+
+local function sorted_keys (t, trail, depth)
+  local keys = known[t]
+  if keys and unchanged(t, keys) then return keys end
+  local function path () return table.concat(trail, ".", 1, depth) end
+  keys = {}
+  for k, v in next, t do
+    if is_part(v) then
       if math.type(k) ~= "integer" and type(k) ~= "string" then
         error(("nn: key %s in '%s' is a %s; parameters are found under names and integers"):format(
-          tostring(k), path, type(k)), 0)
+          tostring(k), path(), type(k)), 0)
       end
       if type(k) == "string" and (k:find("[./]") or k == "" or math.tointeger(k)) then
         error(("nn: name '%s' in '%s' would be ambiguous; use a word without '.' and '/'"):format(
-          k, path), 0)
+          k, path()), 0)
       end
       keys[#keys + 1] = k
     end
   end
   table.sort(keys, before)
+  keys.place = {}
+  for i, k in ipairs(keys) do keys.place[k] = i end
+  known[t] = keys
   return keys
 end
 
-local function visit (t, path, seen, found)
+-- Calls found(tensor, trail, depth) for every tensor; trail[1..depth] are the keys that lead to it.
+local function visit (t, trail, depth, seen, found)
   if seen[t] then
-    error(("nn: '%s' is a module met before; share tensors, not modules"):format(path), 0)
+    error(("nn: '%s' is a module met before; share tensors, not modules"):format(
+      table.concat(trail, ".", 1, depth)), 0)
   end
   seen[t] = true
-  for _, k in ipairs(sorted_keys(t, path)) do
-    local v, name = t[k], path == "" and tostring(k) or path .. "." .. k
+  local keys = sorted_keys(t, trail, depth)
+  for i = 1, #keys do
+    local k = keys[i]
+    local v = t[k]
+    trail[depth + 1] = k
     if type(v) == "table" then
-      visit(v, name, seen, found)
+      visit(v, trail, depth + 1, seen, found)
     elseif not seen[v] then
       seen[v] = true                 -- a tensor that two modules share counts under its first name
-      found[#found + 1] = {name = name, tensor = v}
+      found(v, trail, depth + 1)
     end
+  end
+end
+
+local function check_model (model)
+  if type(model) ~= "table" then
+    error(("nn: a model or a list of tensors is a table, not a %s"):format(options.kind(model)), 4)
   end
 end
 
 -- All tensors of a model as {name=, tensor=}, in the order of the walk.
 local function all (model)
-  if type(model) ~= "table" then
-    error(("nn: a model or a list of tensors is a table, not a %s"):format(options.kind(model)), 3)
-  end
-  local found = {}
-  visit(model, "", {}, found)
-  return found
+  check_model(model)
+  local list = {}
+  visit(model, {}, 0, {}, function (x, trail, depth)
+    list[#list + 1] = {name = table.concat(trail, ".", 1, depth), tensor = x}
+  end)
+  return list
 end
 
 ---Iterate over every tensor of a model, constants included: `for name, tensor in nn.walk(model)`.
@@ -88,12 +123,24 @@ function walk.parameters (model)
   return parameters, names
 end
 
+---The tensors that training changes, in the order of the walk, without their names.
+---@param model table a module, or a list of tensors or modules
+---@return userdata[]
+function walk.trainable (model)
+  local parameters = {}
+  check_model(model)
+  visit(model, {}, 0, {}, function (x)
+    if x:requires_grad() then parameters[#parameters + 1] = x end
+  end)
+  return parameters
+end
+
 ---How many numbers training changes.
 ---@param model table
 ---@return integer
 function walk.count (model)
   local n = 0
-  for _, x in ipairs((walk.parameters(model))) do n = n + x:count() end
+  for _, x in ipairs(walk.trainable(model)) do n = n + x:count() end
   return n
 end
 
