@@ -30,6 +30,7 @@
 #define PERI_SELECT  (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "condition:u x:t y:t"
 #define PERI_SLOPE   (peri_tensor *x, double f), (PERI__IN1, .a.f = {f}), "x:t slope:f=0.01"
 #define PERI_SCALED  (peri_tensor *x, double f), (PERI__IN1, .a.f = {f}), "x:t scale:f=1"
+#define PERI_ORDER   (peri_tensor *x, int64_t order), (PERI__IN1, .a.i = {order}), "x:t order:n=1"
 #define PERI_BOUNDS  (peri_tensor *x, double low, double high), \
                      (PERI__IN1, .a.f = {low, high}), "x:t low:f=-inf high:f=inf"
 #define PERI_REDUCE  (peri_tensor *x, peri_dims axes, bool keep), \

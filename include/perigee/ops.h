@@ -66,8 +66,8 @@ peri_op_time peri_profile_of (peri_opcode op);
 enum { PERI_READS_X = 1, PERI_READS_Y = 2, PERI_READS_Z = 4, PERI_READS_U = 8, PERI_READS_V = 16,
        PERI_READS_W = 32, PERI_READS_OUT = 64, PERI_NODIFF = 128, PERI_VIEW = 256 };
 enum { PERI_MAXINPUT = 6 };         /* of a call that is not a list */
-typedef enum { PERI_IN_REAL, PERI_IN_APART, PERI_IN_POSITIVE, PERI_IN_UNIT, PERI_IN_SMALL,
-               PERI_IN_NONZERO } peri_domain;
+typedef enum { PERI_IN_REAL, PERI_IN_APART, PERI_IN_POSITIVE, PERI_IN_NEGATIVE,
+               PERI_IN_UNIT, PERI_IN_SMALL, PERI_IN_NONZERO } peri_domain;
 
 /* What a row says, for bindings, help and tests. */
 typedef struct {

@@ -43,6 +43,18 @@ typedef peri__lane mask_v4 __attribute__((vector_size(64)));
   real_##L PERI__SLEEF_##L(cos)(real_##L); \
   real_##L PERI__SLEEF_##L(tanh)(real_##L); \
   real_##L PERI__SLEEF_##L(erf)(real_##L); \
+  real_##L PERI__SLEEF_##L(log2)(real_##L); \
+  real_##L PERI__SLEEF_##L(tan)(real_##L); \
+  real_##L PERI__SLEEF_##L(asin)(real_##L); \
+  real_##L PERI__SLEEF_##L(acos)(real_##L); \
+  real_##L PERI__SLEEF_##L(atan)(real_##L); \
+  real_##L PERI__SLEEF_##L(sinh)(real_##L); \
+  real_##L PERI__SLEEF_##L(cosh)(real_##L); \
+  real_##L PERI__SLEEF_##L(asinh)(real_##L); \
+  real_##L PERI__SLEEF_##L(acosh)(real_##L); \
+  real_##L PERI__SLEEF_##L(atanh)(real_##L); \
+  real_##L PERI__SLEEF_##L(lgamma)(real_##L); \
+  real_##L PERI__SLEEF_##L(atan2)(real_##L, real_##L); \
   real_##L PERI__SLEEF_##L(pow)(real_##L, real_##L);
 PERI__DECLARE(v2)
 PERI__DECLARE(v3)
@@ -90,6 +102,18 @@ PERI__DEFINE(v4, _mm512, roundscale)
 #define vcos(x) PERI__LIBRARY(cos, x)(x)
 #define vtanh(x) PERI__LIBRARY(tanh, x)(x)
 #define verf(x) PERI__LIBRARY(erf, x)(x)
+#define vlog2(x) PERI__LIBRARY(log2, x)(x)
+#define vtan(x) PERI__LIBRARY(tan, x)(x)
+#define vasin(x) PERI__LIBRARY(asin, x)(x)
+#define vacos(x) PERI__LIBRARY(acos, x)(x)
+#define vatan(x) PERI__LIBRARY(atan, x)(x)
+#define vsinh(x) PERI__LIBRARY(sinh, x)(x)
+#define vcosh(x) PERI__LIBRARY(cosh, x)(x)
+#define vasinh(x) PERI__LIBRARY(asinh, x)(x)
+#define vacosh(x) PERI__LIBRARY(acosh, x)(x)
+#define vatanh(x) PERI__LIBRARY(atanh, x)(x)
+#define vlgamma(x) PERI__LIBRARY(lgamma, x)(x)
+#define vatan2(y, x) PERI__LIBRARY(atan2, x)(y, x)
 #define vpow(x, y) PERI__LIBRARY(pow, x)(x, y)
 #define vsqrt(x) PERI__OWN(vsqrt, x)(x)
 #define vabs(x) PERI__OWN(vabs, x)(x)

@@ -88,6 +88,36 @@ void peri__gelu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   dx[0] = peri_mul(g, peri_add(cdf, peri_mul(x, pdf)));
 }
 
+/* 0.5 x (1 + tanh u) = x sigmoid(2 u), u = c (x + a x^3)  (Hendrycks & Gimpel 2016).
+   dx = g (s + x s (1 - s) 2 c (1 + 3 a x^2)) */
+PERI_MAP(gelu_tanh, 1,
+         x / (1 + vexp(K(-1.59576912160573071176) * (x + K(0.044715) * (x * x * x)))))
+void peri__gelu_tanh_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+  peri_tensor *x = peri_input(n, 0), *q = peri_square(x), *one = peri_number(1);
+  peri_tensor *u = peri_mul(x, peri_add(one, scale(q, 0.044715)));
+  peri_tensor *s = peri_sigmoid(scale(u, 1.59576912160573071176));
+  peri_tensor *du = scale(peri_add(one, scale(q, 3 * 0.044715)), 1.59576912160573071176);
+  dx[0] = peri_mul(g, peri_add(s, peri_mul(peri_sigmoid_grad(x, s), du)));
+}
+
+/* Klambauer et al. 2017.  dx = g s where x > 0, else g (y + s a) */
+#define SELU_SCALE 1.05070098735548049342
+#define SELU_SCALE_ALPHA 1.75809934084737685994
+PERI_MAP(selu, 1, vselect(x > 0, K(SELU_SCALE) * x, K(SELU_SCALE_ALPHA) * vexpm1(vmin(x, zero))))
+void peri__selu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+  peri_tensor *low = peri_mul(g, peri_add(peri_output(n), peri_number(SELU_SCALE_ALPHA)));
+  peri_tensor *up = peri_gt(peri_input(n, 0), peri_number(0));
+  dx[0] = peri_where(up, scale(g, SELU_SCALE), low);
+}
+
+/* Limited, so that infinity gives 1.  dx = g / (1 + |x|)^2 */
+#define LIMIT(x) vmin(vmax(x, zero + K(-1e30)), zero + K(1e30))
+PERI_MAP(softsign, 1, LIMIT(x) / (1 + vabs(LIMIT(x))))
+void peri__softsign_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+  peri_tensor *below = peri_add(peri_abs(peri_input(n, 0)), peri_number(1));
+  dx[0] = peri_div(g, peri_square(below));
+}
+
 PERI_MAP(bce_logits, 2, SOFTPLUS(x) - x * y)
 void peri__bce_logits_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   peri_tensor *x = peri_input(n, 0), *y = peri_input(n, 1);

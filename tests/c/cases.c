@@ -224,12 +224,12 @@ static int words_in (const char *start) {
 static bool choose_arguments (builder *b, const parameter *p, int n, int ndim, int empty,
                               int choice) {
   peri_args *a = &b->c->a;
-  int naxes = 0, nnumbers = 0;
+  int naxes = 0, nnumbers = 0, nintegers = 0;
   for (int i = 0; i < n; i++) {
     int radix = 1, digit;
     if (p[i].type == 'a') radix = 2 * ndim;
     else if (p[i].type == 'A') radix = 1 << ndim;
-    else if (p[i].type == 'f' || p[i].type == 'k') radix = 2;
+    else if (strchr("fkn", p[i].type)) radix = 2;
     else if (p[i].type == 'm') radix = words_in(p[i].start);
     if (radix == 0) return false;
     digit = choice % radix;
@@ -250,6 +250,9 @@ static bool choose_arguments (builder *b, const parameter *p, int n, int ndim, i
     } else if (p[i].type == 'm') {
       a->mode = digit;
       add_name(b, ", word %d", digit);
+    } else if (p[i].type == 'n') {             /* the default and the next */
+      a->i[nintegers++] = (int64_t) choose_number(p[i].start, 0) + digit;
+      add_name(b, ", %d", (int) a->i[nintegers - 1]);
     } else if (p[i].type == 'k') {
       a->keep = digit;
       add_name(b, digit ? ", keep" : "");
@@ -505,7 +508,7 @@ static bool build (builder *b) {
   int tensors = 0;
   for (const char *p = strchr(s, ':'); p; p = strchr(p + 1, ':')) {
     if (strchr("tu", p[1])) tensors++;
-    else if (!strchr("afAkm", p[1])) tensors = 99;
+    else if (!strchr("afAkmn", p[1])) tensors = 99;
   }
   if (tensors < 1 || tensors > 3)
     fail_msg("%s: no generator for the signature \"%s\"; add one to cases.c", b->op->name, s);

@@ -41,6 +41,7 @@ static double draw_from (peri_domain domain) {
   switch (domain) {
     case PERI_IN_APART: return draw_sign() * (0.25 + 0.11 * (apart++ * 37 % 101));
     case PERI_IN_POSITIVE: return draw_number(0.3, 2.5);
+    case PERI_IN_NEGATIVE: return draw_number(-2.5, -0.3);
     case PERI_IN_UNIT: return draw_number(0.05, 0.95);
     case PERI_IN_SMALL: return draw_number(-0.9, 0.9);
     case PERI_IN_NONZERO: return draw_sign() * draw_number(0.4, 2);
