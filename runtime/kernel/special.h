@@ -77,7 +77,7 @@ PERI__NORMAL(v4)
   } \
   /* ndtri(1/2 + q), small = 1/2 - |q| given apart since it must be exact where it is small */ \
   PERI__INLINE(L) real_##L vquantile_##L (real_##L q, real_##L small) { \
-    real_##L s = q * q, middle = q * (vpoly(s, CENTRAL_P) / vpoly(s, CENTRAL_Q)); \
+    real_##L s = C(0.425 * 0.425) - q * q, middle = q * (vpoly(s, CENTRAL_P) / vpoly(s, CENTRAL_Q)); \
     real_##L r = vsqrt(-vlog(small)), end = (real_##L) {0} + C(INFINITY); \
     real_##L far = FAR_OR_TAIL(r, vpoly(r - C(1.6), TAIL_P) / vpoly(r - C(1.6), TAIL_Q)); \
     far = vselect(small == 0, end, far); \
@@ -99,16 +99,16 @@ PERI__NORMAL(v4)
     real_##L ten = (real_##L) {0} + 10, y = vabs(x), s = vmin(y, ten), a = s * s * C(0.25); \
     real_##L u = 1 / vmax(y, ten); \
     return vselect(y < 10, vexp(-s) * (1 + a * vpoly(a, I0)), \
-                   vsqrt(u) * (vpoly(u, I0_FAR_P) / vpoly(u, I0_FAR_Q))); \
+                   vsqrt(u) * vpoly(20 * u - 1, I0_FAR)); \
   } \
   PERI__INLINE(L) real_##L vi1e_##L (real_##L x) { \
     real_##L ten = (real_##L) {0} + 10, y = vabs(x), s = vmin(y, ten), a = s * s * C(0.25); \
-    real_##L u = 1 / vmax(y, ten), far = vsqrt(u) * (vpoly(u, I1_FAR_P) / vpoly(u, I1_FAR_Q)); \
+    real_##L u = 1 / vmax(y, ten), far = vsqrt(u) * vpoly(20 * u - 1, I1_FAR); \
     return vselect(y < 10, vexp(-s) * (C(0.5) * x * vpoly(a, I1)), vselect(x < 0, -far, far)); \
   } \
   PERI__INLINE(L) real_##L vlog_i0_##L (real_##L x) { \
     real_##L ten = (real_##L) {0} + 10, y = vabs(x), s = vmin(y, ten), a = s * s * C(0.25); \
-    real_##L u = 1 / vmax(y, ten), far = vsqrt(u) * (vpoly(u, I0_FAR_P) / vpoly(u, I0_FAR_Q)); \
+    real_##L u = 1 / vmax(y, ten), far = vsqrt(u) * vpoly(20 * u - 1, I0_FAR); \
     return vselect(y < 10, vlog1p(a * vpoly(a, I0)), \
                    vselect(y == C(INFINITY), y, y + vlog(far))); \
   }

@@ -62,7 +62,8 @@ def mills(t):
     return (2 + sqrt(2 * pi) * y) * bell(y)
 
 
-def central(r):
+def central(s):
+    r = mpf("0.425") ** 2 - s
     return sqrt(mpf(2)) * erfinv(2 * sqrt(r)) / sqrt(r) if r > 0 else sqrt(2 * pi)
 
 
@@ -86,10 +87,14 @@ def near_root(t):
     return digamma(t + 1) / d if abs(d) > 1e-30 else zeta(2, ROOT)
 
 
+def far_bessel(order, u):
+    return besseli(order, 1 / u) * exp(-1 / u) / sqrt(u)
+
+
 FITS = [  # name, what, function, low, high, degrees in double, degrees in float
     ("MILLS", "(2 + sqrt(2 pi) y) e^(y^2/2) Phi(-y), y = 3 (1 + t) / (1 - t)",
      mills, -1, "0.99999999", (24, 0), (11, 0)),
-    ("CENTRAL", "ndtri(1/2 + q) / q by q^2, |q| <= 0.425",
+    ("CENTRAL", "ndtri(1/2 + q) / q by 0.425^2 - q^2, |q| <= 0.425",
      central, 0, mpf("0.425") ** 2, (7, 7), (4, 4)),
     ("TAIL", "-ndtri(e^-r^2) by r - 1.6",
      lambda t: tail(t + mpf("1.6")), 0, "3.4", (7, 7), None),
@@ -103,10 +108,10 @@ FITS = [  # name, what, function, low, high, degrees in double, degrees in float
      lambda a: (besseli(0, 2 * sqrt(a)) - 1) / a if a else mpf(1), 0, 25, (17, 0), (10, 0)),
     ("I1", "2 I1(x) / x by a = x^2/4, x <= 10",
      lambda a: besseli(1, 2 * sqrt(a)) / sqrt(a) if a else mpf(1), 0, 25, (17, 0), (10, 0)),
-    ("I0_FAR", "sqrt(x) e^-x I0(x) by 1/x, x >= 10",
-     lambda u: besseli(0, 1 / u) * exp(-1 / u) / sqrt(u), "0.0002", "0.1", (8, 8), (3, 3)),
-    ("I1_FAR", "sqrt(x) e^-x I1(x) by 1/x, x >= 10",
-     lambda u: besseli(1, 1 / u) * exp(-1 / u) / sqrt(u), "0.0002", "0.1", (8, 8), (3, 3)),
+    ("I0_FAR", "sqrt(x) e^-x I0(x) by 20/x - 1, x >= 10",
+     lambda t: far_bessel(0, (t + 1) / 20), "-0.996", 1, (18, 0), (7, 0)),
+    ("I1_FAR", "sqrt(x) e^-x I1(x) by 20/x - 1, x >= 10",
+     lambda t: far_bessel(1, (t + 1) / 20), "-0.996", 1, (18, 0), (7, 0)),
 ]
 
 print("""/* Coefficients of the special functions, from the constant up: P of the numerator, Q of the
