@@ -36,6 +36,18 @@
 #define PERI_REDUCE  (peri_tensor *x, peri_dims axes, bool keep), \
                      (PERI__IN1, .a.dims = axes, .a.keep = keep), "x:t axes:A? keep:k=false"
 #define PERI_AXIS    (peri_tensor *x, int axis), (PERI__IN1, .a.axis = axis), "x:t axis:a=-1"
+#define PERI_VARIANCE (peri_tensor *x, peri_dims axes, bool keep, double correction), \
+                     (PERI__IN1, .a.dims = axes, .a.keep = keep, .a.f = {correction}), \
+                     "x:t axes:A? keep:k=false correction:f=0"
+#define PERI_TEST    (peri_tensor *x, peri_dims axes, bool keep), \
+                     (PERI__IN1, .a.dims = axes, .a.keep = keep), "x:u axes:A? keep:k=false"
+#define PERI_ALONG2  (peri_tensor *x, peri_tensor *y, int axis), \
+                     (PERI__IN2, .a.axis = axis), "g:t y:t axis:a=-1"
+#define PERI_ENTROPY (peri_tensor *x, peri_tensor *y, int axis, double f), \
+                     (PERI__IN2, .a.axis = axis, .a.f = {f}), "x:t index:i axis:a=-1 smoothing:f=0"
+#define PERI_ENTROPY2 (peri_tensor *x, peri_tensor *y, peri_tensor *z, int axis, double f), \
+                     (PERI__IN3, .a.axis = axis, .a.f = {f}), \
+                     "x:t index:i g:t axis:a=-1 smoothing:f=0"
 #define PERI_SHAPE   (peri_tensor *x, peri_dims shape), (PERI__IN1, .a.dims = shape), "x:u shape:s"
 #define PERI_AXES    (peri_tensor *x, peri_dims axes), (PERI__IN1, .a.dims = axes), "x:u axes:A"
 #define PERI_TWOAXES (peri_tensor *x, int axis, int other), \

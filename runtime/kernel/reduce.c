@@ -5,7 +5,6 @@
 #include "kernel/reduce.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "kernel/dispatch.h"
 #include "memory.h"
@@ -17,29 +16,52 @@ typedef struct {
   peri__fold fold;
   const peri_real *x;
   int64_t outer, n, inner, pieces, length, columns, rows;
-  double scale, *part;
+  double scale, *part, *mean;    /* of pieces; NULL when a line is one piece */
   peri_real *y;
 } reduce_job;
 
-PERI__BODY sum_row_body (int64_t n, const peri_real *x, double *result) {
-  double lane[LANES] = {0};
-  int64_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (int j = 0; j < LANES; j++) lane[j] += (double) x[i + j];
-  for (int j = 0; i < n; i++, j++) lane[j] += (double) x[i];
-  for (int w = LANES / 2; w > 0; w /= 2)
-    for (int j = 0; j < w; j++) lane[j] += lane[j + w];
-  *result = lane[0];
-}
-PERI__DISPATCH(sum_row, (int64_t n, const peri_real *x, double *result), (n, x, result))
-
-PERI__BODY add_rows_body (int64_t rows, int64_t step, int64_t width, const peri_real *restrict x,
-                          double *restrict sum) {
-  for (int64_t r = 0; r < rows; r++, x += step)
-    for (int64_t j = 0; j < width; j++) sum[j] += (double) x[j];
-}
-PERI__DISPATCH(add_rows, (int64_t rows, int64_t step, int64_t width, const peri_real *restrict x,
-                          double *restrict sum), (rows, step, width, x, sum))
+/* NAME_row folds a run of x, NAME_rows adds `rows` runs to `acc`, column by column: terms of v, and
+   of a number c for each result, joined by `op`. */
+#define FOLD(name, start, op, term) \
+  PERI__BODY name##_row_body (int64_t n, const peri_real *x, double c, double *result) { \
+    double lane[LANES]; \
+    int64_t i = 0; \
+    (void) c; \
+    for (int j = 0; j < LANES; j++) lane[j] = start; \
+    for (; i + LANES <= n; i += LANES) \
+      for (int j = 0; j < LANES; j++) { \
+        double v = (double) x[i + j]; \
+        lane[j] = lane[j] op (term); \
+      } \
+    for (int j = 0; i < n; i++, j++) { \
+      double v = (double) x[i]; \
+      lane[j] = lane[j] op (term); \
+    } \
+    for (int w = LANES / 2; w > 0; w /= 2) \
+      for (int j = 0; j < w; j++) lane[j] = lane[j] op lane[j + w]; \
+    *result = lane[0]; \
+  } \
+  PERI__DISPATCH(name##_row, (int64_t n, const peri_real *x, double c, double *result), \
+                 (n, x, c, result)) \
+  PERI__BODY name##_rows_body (int64_t rows, int64_t step, int64_t width, \
+                               const peri_real *restrict x, const double *restrict center, \
+                               double *restrict acc) { \
+    for (int64_t j = 0; j < width; j++) acc[j] = start; \
+    for (int64_t r = 0; r < rows; r++, x += step) \
+      for (int64_t j = 0; j < width; j++) { \
+        double v = (double) x[j], c = center ? center[j] : 0; \
+        (void) c; \
+        acc[j] = acc[j] op (term); \
+      } \
+  } \
+  PERI__DISPATCH(name##_rows, (int64_t rows, int64_t step, int64_t width, \
+                               const peri_real *restrict x, const double *restrict center, \
+                               double *restrict acc), (rows, step, width, x, center, acc))
+FOLD(sum, 0, +, v)
+FOLD(product, 1, *, v)
+FOLD(squares, 0, +, v * v)
+FOLD(deviations, 0, +, (v - c) * (v - c))
+FOLD(count, 0, +, v != 0 ? 1.0 : 0.0)
 
 /* The larger (sign 1) or smaller (-1) of each lane; NaN stays once it is there. */
 PERI__BODY extreme_row_body (int64_t n, const peri_real *x, peri_real sign, double *result) {
@@ -74,7 +96,71 @@ PERI__DISPATCH(extreme_rows, (int64_t rows, int64_t step, int64_t width,
                               const peri_real *restrict x, peri_real sign, double *restrict best),
                (rows, step, width, x, sign, best))
 
-/* One piece of one row, inner = 1. */
+static void fold_run (peri__fold fold, int64_t n, const peri_real *x, double *part, double *mean) {
+  switch (fold) {
+    case PERI__SUM: sum_row(n, x, 0, part); break;
+    case PERI__PROD: product_row(n, x, 0, part); break;
+    case PERI__NORM: squares_row(n, x, 0, part); break;
+    case PERI__ANY: case PERI__ALL: count_row(n, x, 0, part); break;
+    case PERI__VARIANCE:
+      sum_row(n, x, 0, mean);
+      *mean /= (double) n;
+      deviations_row(n, x, *mean, part);
+      break;
+    default: extreme_row(n, x, fold == PERI__MAX ? 1 : -1, part);
+  }
+}
+
+static void fold_block (peri__fold fold, int64_t n, int64_t step, int64_t width, const peri_real *x,
+                        double *part, double *mean) {
+  switch (fold) {
+    case PERI__SUM: sum_rows(n, step, width, x, NULL, part); break;
+    case PERI__PROD: product_rows(n, step, width, x, NULL, part); break;
+    case PERI__NORM: squares_rows(n, step, width, x, NULL, part); break;
+    case PERI__ANY: case PERI__ALL: count_rows(n, step, width, x, NULL, part); break;
+    case PERI__VARIANCE:
+      sum_rows(n, step, width, x, NULL, mean);
+      for (int64_t i = 0; i < width; i++) mean[i] /= (double) n;
+      deviations_rows(n, step, width, x, mean, part);
+      break;
+    default:
+      for (int64_t i = 0; i < width; i++) part[i] = -INFINITY;
+      extreme_rows(n, step, width, x, fold == PERI__MAX ? 1 : -1, part);
+      for (int64_t i = 0; fold == PERI__MIN && i < width; i++) part[i] = -part[i];
+  }
+}
+
+/* A partial result v, of count elements with the mean, joined by the next. */
+typedef struct { double v, mean, count; } partial;
+
+static partial join (peri__fold fold, partial a, partial b) {
+  double d = b.mean - a.mean, all = a.count + b.count;
+  switch (fold) {
+    case PERI__PROD: a.v *= b.v; break;
+    case PERI__MAX: case PERI__MIN:
+      if (a.v == a.v && (b.v != b.v || (fold == PERI__MAX ? b.v > a.v : b.v < a.v))) a.v = b.v;
+      break;
+    case PERI__VARIANCE:                                /* Chan, Golub & LeVeque 1983 */
+      a.v += b.v + d * d * (a.count * b.count / all);
+      a.mean += d * (b.count / all);
+      break;
+    default: a.v += b.v;
+  }
+  a.count = all;
+  return a;
+}
+
+static peri_real result_of (const reduce_job *j, double v) {
+  switch (j->fold) {
+    case PERI__SUM: case PERI__VARIANCE: return (peri_real) (v * j->scale);
+    case PERI__NORM: return (peri_real) sqrt(v);
+    case PERI__ANY: return v > 0;
+    case PERI__ALL: return v == (double) j->n;
+    default: return (peri_real) v;
+  }
+}
+
+/* Pieces of rows, inner = 1. */
 static void fold_row (void *arg, int64_t chunk) {
   const reduce_job *j = arg;
   int64_t from = chunk * j->rows, to = from + j->rows;
@@ -82,9 +168,10 @@ static void fold_row (void *arg, int64_t chunk) {
   for (int64_t i = from; i < to; i++) {
     int64_t row = i / j->pieces, at = i % j->pieces * j->length;
     int64_t n = j->n - at < j->length ? j->n - at : j->length;
-    const peri_real *x = j->x + row * j->n + at;
-    if (j->fold == PERI__SUM) sum_row(n, x, &j->part[i]);
-    else extreme_row(n, x, j->fold == PERI__MAX ? 1 : -1, &j->part[i]);
+    double v, mean;
+    fold_run(j->fold, n, j->x + row * j->n + at, &v, &mean);
+    if (j->part) j->part[i] = v, j->mean[i] = mean;
+    else j->y[i] = result_of(j, v);
   }
 }
 
@@ -96,71 +183,85 @@ static void fold_columns (void *arg, int64_t chunk) {
   int64_t column = block * COLUMNS, width = j->inner - column < COLUMNS ? j->inner - column : COLUMNS;
   int64_t at = piece * j->length, n = j->n - at < j->length ? j->n - at : j->length;
   const peri_real *x = j->x + (outer * j->n + at) * j->inner + column;
-  double *part = j->part + (outer * j->pieces + piece) * j->inner + column;
-  if (j->fold == PERI__SUM) {
-    memset(part, 0, (size_t) width * sizeof *part);
-    add_rows(n, j->inner, width, x, part);
-  } else {
-    for (int64_t i = 0; i < width; i++) part[i] = -INFINITY;
-    extreme_rows(n, j->inner, width, x, j->fold == PERI__MAX ? 1 : -1, part);
-    for (int64_t i = 0; j->fold == PERI__MIN && i < width; i++) part[i] = -part[i];
-  }
+  double v[COLUMNS], mean[COLUMNS];
+  fold_block(j->fold, n, j->inner, width, x, v, mean);
+  int64_t to = (outer * j->pieces + piece) * j->inner + column;
+  for (int64_t i = 0; i < width; i++)
+    if (!j->part) j->y[to + i] = result_of(j, v[i]);
+    else j->part[to + i] = v[i], j->mean[to + i] = mean[i];
 }
 
-/* Combine the pieces in turn. */
+/* Join the pieces in turn. */
 static void finish (const reduce_job *j) {
   for (int64_t o = 0; o < j->outer; o++)
     for (int64_t i = 0; i < j->inner; i++) {
-      const double *part = j->part + o * j->pieces * j->inner + i;
-      double v = part[0];
+      int64_t at = o * j->pieces * j->inner + i;
+      partial a = {j->part[at], j->mean[at], (double) j->length};
       for (int64_t p = 1; p < j->pieces; p++) {
-        double w = part[p * j->inner];
-        if (j->fold == PERI__SUM) v += w;
-        else if (v == v && (w != w || (j->fold == PERI__MAX ? w > v : w < v))) v = w;
+        int64_t left = j->n - p * j->length, k = at + p * j->inner;
+        a = join(j->fold, a, (partial) {j->part[k], j->mean[k],
+                                        (double) (left < j->length ? left : j->length)});
       }
-      j->y[o * j->inner + i] = (peri_real) (j->fold == PERI__SUM ? v * j->scale : v);
+      j->y[o * j->inner + i] = result_of(j, a.v);
     }
 }
 
 bool peri__reduce (peri__fold fold, const peri_real *x, int64_t outer, int64_t n, int64_t inner,
                    double scale, peri_real *y) {
   reduce_job j = {.fold = fold, .x = x, .outer = outer, .n = n, .inner = inner, .scale = scale, .y = y};
-  if (n == 0 || outer * inner == 0) {
-    memset(y, 0, (size_t) (outer * inner) * sizeof *y);
-    return true;
-  }
+  for (int64_t i = 0; n == 0 && i < outer * inner; i++)
+    y[i] = fold == PERI__PROD || fold == PERI__ALL;
+  if (n == 0 || outer * inner == 0) return true;
   j.columns = (inner + COLUMNS - 1) / COLUMNS;
   j.length = inner == 1 ? PIECE : PIECE / (inner < COLUMNS ? inner : COLUMNS) + 1;
   j.pieces = (n + j.length - 1) / j.length;
-  size_t size = (size_t) (outer * j.pieces * inner) * sizeof *j.part;
-  double few[64];
-  j.part = size <= sizeof few ? few : peri__alloc(size);
-  if (!j.part) return false;
+  size_t size = 2 * (size_t) (outer * j.pieces * inner) * sizeof *j.part;
+  if (j.pieces > 1) {
+    j.part = peri__alloc(size);
+    if (!j.part) return false;
+    j.mean = j.part + outer * j.pieces * inner;
+  }
   if (inner == 1) {
     j.rows = n < PIECE ? PIECE / n : 1;                 /* short rows go together */
     peri__parallel((outer * j.pieces + j.rows - 1) / j.rows, fold_row, &j);
   } else {
     peri__parallel(outer * j.pieces * j.columns, fold_columns, &j);
   }
-  finish(&j);
-  if (j.part != few) peri__free(j.part, size);
+  if (j.part) {
+    finish(&j);
+    peri__free(j.part, size);
+  }
   return true;
+}
+
+typedef struct {
+  bool smallest;
+  const peri_real *x;
+  int64_t outer, n, inner, lines;
+  int32_t *y;
+} arg_job;
+
+static void find_extremes (void *arg, int64_t chunk) {
+  const arg_job *j = arg;
+  int64_t end = (chunk + 1) * j->lines;
+  if (end > j->outer * j->inner) end = j->outer * j->inner;
+  for (int64_t i = chunk * j->lines; i < end; i++) {
+    const peri_real *p = j->x + i / j->inner * j->n * j->inner + i % j->inner;
+    peri_real best = p[0];
+    int64_t at = 0;
+    for (int64_t k = 1; k < j->n && best == best; k++) {
+      peri_real v = p[k * j->inner];
+      if (v != v || (j->smallest ? v < best : v > best)) {
+        best = v;
+        at = k;
+      }
+    }
+    j->y[i] = (int32_t) at + 1;
+  }
 }
 
 void peri__arg_extreme (bool smallest, const peri_real *x, int64_t outer, int64_t n, int64_t inner,
                         int32_t *y) {
-  for (int64_t o = 0; o < outer; o++)
-    for (int64_t i = 0; i < inner; i++) {
-      const peri_real *p = x + o * n * inner + i;
-      peri_real best = p[0];
-      int64_t at = 0;
-      for (int64_t k = 1; k < n && best == best; k++) {
-        peri_real v = p[k * inner];
-        if (v != v || (smallest ? v < best : v > best)) {
-          best = v;
-          at = k;
-        }
-      }
-      y[o * inner + i] = (int32_t) at + 1;
-    }
+  arg_job j = {smallest, x, outer, n, inner, n < PIECE ? PIECE / n : 1, y};
+  peri__parallel((outer * inner + j.lines - 1) / j.lines, find_extremes, &j);
 }

@@ -4,10 +4,13 @@
 
 #include "perigee/tensor.h"
 
-typedef enum { PERI__SUM, PERI__MAX, PERI__MIN } peri__fold;
+/* VARIANCE: the sum of (x - mean)^2; NORM: sqrt of the sum of x^2; ANY, ALL: 1 or 0 from x != 0. */
+typedef enum { PERI__SUM, PERI__MAX, PERI__MIN, PERI__PROD, PERI__VARIANCE, PERI__NORM, PERI__ANY,
+               PERI__ALL } peri__fold;
 
 /* x is (outer, n, inner), packed; y is (outer, inner).  Sums accumulate in double, in chunks that
-   depend on the sizes only.  n >= 1 for MAX and MIN; NaN wins.  `scale` multiplies sums at the end.
+   depend on the sizes only.  n >= 1 for MAX and MIN; NaN wins.  `scale` multiplies sums and
+   variances at the end.
    False when memory for partial results is short. */
 bool peri__reduce (peri__fold fold, const peri_real *x, int64_t outer, int64_t n, int64_t inner,
                    double scale, peri_real *y);

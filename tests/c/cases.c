@@ -487,6 +487,8 @@ static bool make_select (builder *b) {
 
 /* Rows whose shapes a signature does not tell, and what makes their cases. */
 static const struct { const char *row; bool (*make) (builder *b); } special[] = {
+  {"softmax_grad", make_along_both}, {"log_softmax_grad", make_along_both},
+  {"cross_entropy", make_cross_entropy}, {"cross_entropy_grad", make_cross_entropy_grad},
   {NULL, NULL},
 };
 

@@ -34,4 +34,9 @@ void add_condition (builder *b, peri_dims shape, bool byte);
 enum { NLIES = 5 };
 void add_lying (builder *b, peri_dims shape, int lie);
 
+/* cases_line.c */
+bool make_along_both (builder *b);
+bool make_cross_entropy (builder *b);
+bool make_cross_entropy_grad (builder *b);
+
 #endif
