@@ -5,12 +5,13 @@
 #include "kernel/reduce.h"
 
 #include <math.h>
+#include <string.h>
 
-#include "kernel/dispatch.h"
+#include "kernel/vector.h"
 #include "memory.h"
 #include "parallel.h"
 
-enum { LANES = 16, PIECE = 16384, COLUMNS = 256 };
+enum { LANES = 16, PIECE = 16384, COLUMNS = 1024 };
 
 typedef struct {
   peri__fold fold;
@@ -63,37 +64,55 @@ FOLD(squares, 0, +, v * v)
 FOLD(deviations, 0, +, (v - c) * (v - c))
 FOLD(count, 0, +, v != 0 ? 1.0 : 0.0)
 
-/* The larger (sign 1) or smaller (-1) of each lane; NaN stays once it is there. */
-PERI__BODY extreme_row_body (int64_t n, const peri_real *x, peri_real sign, double *result) {
-  peri_real lane[LANES];
-  int64_t i = 0;
-  for (int j = 0; j < LANES; j++) lane[j] = sign * x[0];
-  for (; i + LANES <= n; i += LANES)
-    for (int j = 0; j < LANES; j++) {
-      peri_real v = sign * x[i + j];
-      lane[j] = v <= lane[j] || lane[j] != lane[j] ? lane[j] : v;
-    }
-  for (int j = 0; i < n; i++, j++) {
-    peri_real v = sign * x[i];
-    lane[j] = v <= lane[j] || lane[j] != lane[j] ? lane[j] : v;
+/* The largest of sign x; NaN stays once it is there. */
+#define EXTREME(L) \
+  PERI__TARGET_##L static void extreme_row_##L (int64_t n, const peri_real *x, peri_real sign, \
+                                                double *result) { \
+    typedef real_##L V; \
+    enum { W = sizeof(V) / sizeof(peri_real) }; \
+    V best[4], v; \
+    peri_real lane[W], m = sign * x[0]; \
+    int64_t i = 0; \
+    for (int j = 0; j < 4; j++) best[j] = (V) {0} + m; \
+    for (; i + 4 * W <= n; i += 4 * W) \
+      for (int j = 0; j < 4; j++) { \
+        memcpy(&v, x + i + j * W, sizeof v); \
+        best[j] = vmax(sign * v, best[j]); \
+      } \
+    best[0] = vmax(vmax(best[0], best[1]), vmax(best[2], best[3])); \
+    memcpy(lane, best, sizeof lane); \
+    for (int j = 0; j < W; j++) m = lane[j] <= m || m != m ? m : lane[j]; \
+    for (; i < n; i++) { \
+      peri_real u = sign * x[i]; \
+      m = u <= m || m != m ? m : u; \
+    } \
+    *result = (double) (sign * m); \
   }
-  for (int j = 1; j < LANES; j++)
-    lane[0] = lane[j] <= lane[0] || lane[0] != lane[0] ? lane[0] : lane[j];
-  *result = (double) (sign * lane[0]);
+EXTREME(v2)
+EXTREME(v3)
+EXTREME(v4)
+
+static void extreme_row (int64_t n, const peri_real *x, peri_real sign, double *result) {
+  static void (*const level[]) (int64_t, const peri_real *, peri_real, double *) =
+    {extreme_row_v2, extreme_row_v3, extreme_row_v4};
+  level[peri__cpu_level()](n, x, sign, result);
 }
-PERI__DISPATCH(extreme_row, (int64_t n, const peri_real *x, peri_real sign, double *result),
-               (n, x, sign, result))
 
 PERI__BODY extreme_rows_body (int64_t rows, int64_t step, int64_t width,
-                              const peri_real *restrict x, peri_real sign, double *restrict best) {
-  for (int64_t r = 0; r < rows; r++, x += step)
+                              const peri_real *restrict x, peri_real sign,
+                              peri_real *restrict best) {
+  for (int64_t j = 0; j < width; j++) best[j] = sign * x[j];
+  for (int64_t r = 1; r < rows; r++) {
+    const peri_real *p = x + r * step;
     for (int64_t j = 0; j < width; j++) {
-      double v = (double) (sign * x[j]);
-      best[j] = v <= best[j] || best[j] != best[j] ? best[j] : v;
+      peri_real v = sign * p[j];
+      best[j] = (v > best[j]) | (v != v) ? v : best[j];
     }
+  }
 }
 PERI__DISPATCH(extreme_rows, (int64_t rows, int64_t step, int64_t width,
-                              const peri_real *restrict x, peri_real sign, double *restrict best),
+                              const peri_real *restrict x, peri_real sign,
+                              peri_real *restrict best),
                (rows, step, width, x, sign, best))
 
 static void fold_run (peri__fold fold, int64_t n, const peri_real *x, double *part, double *mean) {
@@ -123,10 +142,11 @@ static void fold_block (peri__fold fold, int64_t n, int64_t step, int64_t width,
       for (int64_t i = 0; i < width; i++) mean[i] /= (double) n;
       deviations_rows(n, step, width, x, mean, part);
       break;
-    default:
-      for (int64_t i = 0; i < width; i++) part[i] = -INFINITY;
-      extreme_rows(n, step, width, x, fold == PERI__MAX ? 1 : -1, part);
-      for (int64_t i = 0; fold == PERI__MIN && i < width; i++) part[i] = -part[i];
+    default: {
+      peri_real best[COLUMNS], sign = fold == PERI__MAX ? 1 : -1;
+      extreme_rows(n, step, width, x, sign, best);
+      for (int64_t i = 0; i < width; i++) part[i] = (double) (sign * best[i]);
+    }
   }
 }
 
@@ -241,12 +261,32 @@ typedef struct {
   int32_t *y;
 } arg_job;
 
+/* Which element of a row is the extreme, or NaN: the largest, then the block that holds it. */
+static int64_t find_first (int64_t n, const peri_real *x, peri_real sign) {
+  enum { SCAN = 64 };
+  double extreme;
+  int64_t i = 0;
+  extreme_row(n, x, sign, &extreme);
+  peri_real m = (peri_real) extreme;
+  for (; i + SCAN <= n; i += SCAN) {
+    int found = 0;
+    for (int j = 0; j < SCAN; j++) found += (x[i + j] == m) | (x[i + j] != x[i + j]);
+    if (found) break;
+  }
+  while (i < n - 1 && x[i] != m && x[i] == x[i]) i++;
+  return i;
+}
+
 static void find_extremes (void *arg, int64_t chunk) {
   const arg_job *j = arg;
   int64_t end = (chunk + 1) * j->lines;
   if (end > j->outer * j->inner) end = j->outer * j->inner;
   for (int64_t i = chunk * j->lines; i < end; i++) {
     const peri_real *p = j->x + i / j->inner * j->n * j->inner + i % j->inner;
+    if (j->inner == 1) {
+      j->y[i] = (int32_t) find_first(j->n, p, j->smallest ? -1 : 1) + 1;
+      continue;
+    }
     peri_real best = p[0];
     int64_t at = 0;
     for (int64_t k = 1; k < j->n && best == best; k++) {

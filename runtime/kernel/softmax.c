@@ -10,7 +10,7 @@
 #include "kernel/vector.h"
 #include "parallel.h"
 
-enum { BLOCK = 256, LANES = 16, COLUMNS = 64, WORK = 16384 };
+enum { BLOCK = 256, LANES = 16, COLUMNS = 256, WORK = 16384 };
 
 #define LOAD(v, p, count) \
   V v = {0}; \
@@ -36,7 +36,7 @@ static inline double finite_or_zero (double m) {
   } \
   PERI__TARGET_##L static double row_max_##L (int64_t n, const peri_real *x) { \
     typedef real_##L V; \
-    const int64_t W = sizeof(V) / sizeof(peri_real); \
+    enum { W = sizeof(V) / sizeof(peri_real) }; \
     V best = (V) {0} + x[0]; \
     peri_real lane[sizeof(V) / sizeof(peri_real)], m; \
     int64_t i = 0; \
@@ -53,7 +53,7 @@ static inline double finite_or_zero (double m) {
   PERI__TARGET_##L static double row_exp_##L (int64_t n, const peri_real *x, double max, \
                                               peri_real *out) { \
     typedef real_##L V; \
-    const int64_t W = sizeof(V) / sizeof(peri_real); \
+    enum { W = sizeof(V) / sizeof(peri_real) }; \
     const peri_real m = (peri_real) max; \
     double lane[LANES] = {0}; \
     peri_real buf[BLOCK]; \
@@ -70,7 +70,7 @@ static inline double finite_or_zero (double m) {
   PERI__TARGET_##L static void row_exp_minus_##L (int64_t n, const peri_real *g, \
                                                   const peri_real *y, double sum, peri_real *u) { \
     typedef real_##L V; \
-    const int64_t W = sizeof(V) / sizeof(peri_real); \
+    enum { W = sizeof(V) / sizeof(peri_real) }; \
     const peri_real s = (peri_real) sum; \
     int64_t i; \
     EACH(n, LOAD(a, g + i, count) LOAD(b, y + i, count) a = a - vexp(b) * s; STORE(u + i, a, count);) \
@@ -79,7 +79,7 @@ static inline double finite_or_zero (double m) {
   PERI__TARGET_##L static void columns_##L (int64_t n, int64_t step, int64_t width, \
                                             const peri_real *x, double *max, double *sum) { \
     typedef real_##L V; \
-    const int64_t W = sizeof(V) / sizeof(peri_real); \
+    enum { W = sizeof(V) / sizeof(peri_real) }; \
     peri_real m[COLUMNS + 16], e[COLUMNS + 16]; \
     int64_t i; \
     memcpy(m, x, (size_t) width * sizeof *m); \
@@ -105,7 +105,7 @@ static inline double finite_or_zero (double m) {
                                                 const peri_real *x, const peri_real *m, \
                                                 const peri_real *r, peri_real *y) { \
     typedef real_##L V; \
-    const int64_t W = sizeof(V) / sizeof(peri_real); \
+    enum { W = sizeof(V) / sizeof(peri_real) }; \
     for (int64_t k = 0, i; k < n; k++) { \
       const peri_real *p = x + k * step; \
       peri_real *q = y + k * step; \
@@ -117,7 +117,7 @@ static inline double finite_or_zero (double m) {
                                                       const peri_real *g, const peri_real *y, \
                                                       const peri_real *s, peri_real *u) { \
     typedef real_##L V; \
-    const int64_t W = sizeof(V) / sizeof(peri_real); \
+    enum { W = sizeof(V) / sizeof(peri_real) }; \
     for (int64_t k = 0, i; k < n; k++) { \
       const peri_real *p = g + k * step, *q = y + k * step; \
       peri_real *to = u + k * step; \

@@ -5,7 +5,6 @@
 
 #include <math.h>
 
-#include "kernel/polynomials.h"
 #include "kernel/vector.h"
 
 /* The n-th derivative of digamma at x, n >= 0, in double. */
@@ -25,22 +24,7 @@ double peri__polygamma (int n, double x);
 #define SQRT_2PI C(2.50662827463100050242)
 #define SQRT_HALF C(0.70710678118654752440)
 
-/* _Generic wants a function declared for every level before it is used in one, hence three rounds. */
-#define PERI__POLYNOMIAL(L) \
-  /* c[0] + c[1] x + ... */ \
-  PERI__INLINE(L) real_##L vpoly_##L (real_##L x, const peri_real *c, int n) { \
-    real_##L y = (real_##L) {0} + c[n - 1]; \
-    _Pragma("GCC unroll 32") \
-    for (int i = n - 2; i >= 0; i--) y = y * x + c[i]; \
-    return y; \
-  }
-PERI__POLYNOMIAL(v2)
-PERI__POLYNOMIAL(v3)
-PERI__POLYNOMIAL(v4)
-#undef PERI__POLYNOMIAL
-#define vpoly(x, table) \
-  PERI__OWN(vpoly, x)(x, table, (int) (sizeof table / sizeof table[0]))
-
+/* _Generic wants a function declared for every level before it is used in one, hence two rounds. */
 #define PERI__NORMAL(L) \
   /* e^(y^2/2) Phi(-y), y >= 0: Mills' ratio over sqrt(2 pi) */ \
   PERI__INLINE(L) real_##L vmills_##L (real_##L y) { \

@@ -1,9 +1,10 @@
 /* Vectors of real for each level, and the functions that formulas in PERI_MAP are written with:
-   vexp vlog vtanh ... (SLEEF, at most 1 ulp), vsqrt vabs vmax vmin vselect vfloor vround vmask. */
+   vexp vlog vtanh ... (SLEEF, at most 1 ulp, or vmath.h), vsqrt vabs vmax vmin vselect vfloor vround vmask. */
 #ifndef PERI_VECTOR_H
 #define PERI_VECTOR_H
 
 #include <immintrin.h>
+#include <math.h>
 
 #include "kernel/dispatch.h"
 #include "perigee/tensor.h"
@@ -76,6 +77,11 @@ PERI__DECLARE(v4)
   PERI__INLINE(L) real_##L vmin_##L (real_##L x, real_##L y) { \
     return vselect_##L((x <= y) | (x != x), x, y); \
   } \
+  /* x within [low, high]; NaN stays, since the instruction gives its second operand then */ \
+  PERI__INLINE(L) real_##L vlimit_##L (real_##L x, peri_real low, peri_real high) { \
+    x = PERI__INTRINSIC(prefix##_max)((real_##L) {0} + low, x); \
+    return PERI__INTRINSIC(prefix##_min)((real_##L) {0} + high, x); \
+  } \
   PERI__INLINE(L) real_##L vsqrt_##L (real_##L x) { return PERI__INTRINSIC(prefix##_sqrt)(x); } \
   PERI__INLINE(L) real_##L vfloor_##L (real_##L x) { \
     return PERI__INTRINSIC(prefix##_##round_to)(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); \
@@ -125,5 +131,7 @@ PERI__DEFINE(v4, _mm512, roundscale)
 #define vselect(m, a, b) PERI__OWN(vselect, b)(m, a, b)
 /* 1 where the comparison m holds, else 0; for formulas, which know one and zero */
 #define vmask(m) vselect(m, one, zero)
+
+#include "kernel/vmath.h"
 
 #endif

@@ -2,6 +2,7 @@
    training step it is an operation of its own (sigmoid_grad, ...), with a derivative in turn. */
 
 #include "kernel/map.h"
+#include "kernel/special.h"
 #include "op/op.h"
 
 PERI_MAP(relu, 1, vmax(x, zero))
@@ -80,10 +81,10 @@ void peri__silu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
 }
 
 /* x Phi(x);  dx = g (Phi(x) + x phi(x))   (Hendrycks & Gimpel 2016) */
-PERI_MAP(gelu, 1, K(0.5) * x * (1 + verf(x * K(0.70710678118654752440))))
+PERI_MAP(gelu, 1, x * vndtr(x))
 void peri__gelu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   peri_tensor *x = peri_input(n, 0);
-  peri_tensor *cdf = scale(peri_add(peri_erf(scale(x, 0.70710678118654752440)), peri_number(1)), 0.5);
+  peri_tensor *cdf = peri_ndtr(x);
   peri_tensor *pdf = scale(peri_exp(scale(peri_square(x), -0.5)), 0.39894228040143267794);
   dx[0] = peri_mul(g, peri_add(cdf, peri_mul(x, pdf)));
 }

@@ -91,6 +91,16 @@ def far_bessel(order, u):
     return besseli(order, 1 / u) * exp(-1 / u) / sqrt(u)
 
 
+def log1p_rest(f):
+    return ((log1p(f) - f) / f ** 2 + mpf(1) / 2) / f if abs(f) > 1e-7 else mpf(1) / 3 - f / 4
+
+
+def erf_rest(s):
+    return (erf(sqrt(s)) / sqrt(s) - 2 / sqrt(pi)) / s if s > 1e-12 else -2 / sqrt(pi) / 3
+
+
+HALF = log(mpf(2)) / 2 * mpf("1.01")
+
 FITS = [  # name, what, function, low, high, degrees in double, degrees in float
     ("MILLS", "(2 + sqrt(2 pi) y) e^(y^2/2) Phi(-y), y = 3 (1 + t) / (1 - t)",
      mills, -1, "0.99999999", (24, 0), (11, 0)),
@@ -112,6 +122,18 @@ FITS = [  # name, what, function, low, high, degrees in double, degrees in float
      lambda t: far_bessel(0, (t + 1) / 20), "-0.996", 1, (18, 0), (7, 0)),
     ("I1_FAR", "sqrt(x) e^-x I1(x) by 20/x - 1, x >= 10",
      lambda t: far_bessel(1, (t + 1) / 20), "-0.996", 1, (18, 0), (7, 0)),
+    ("EXP", "(e^r - 1 - r) / r^2, |r| <= log(2) / 2",
+     lambda r: (exp(r) - 1 - r) / r ** 2 if abs(r) > 1e-8 else mpf(1) / 2, -HALF, HALF,
+     None, (5, 0)),
+    ("LOG", "(log(1 + f) - f + f^2/2) / f^3, sqrt(1/2) <= 1 + f <= sqrt(2)",
+     log1p_rest, sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1, None, (8, 0)),
+    ("TANH", "(tanh(x) - x) / x^3 by x^2, |x| <= 0.625",
+     lambda s: (tanh(sqrt(s)) / sqrt(s) - 1) / s if s > 1e-12 else -mpf(1) / 3,
+     0, mpf("0.63") ** 2, None, (5, 0)),
+    ("ERF", "(erf(x) - 2 x / sqrt(pi)) / x^3 by x^2, |x| <= 0.92", erf_rest, 0, mpf("0.93") ** 2,
+     None, (5, 0)),
+    ("LOG_ERFC", "log(1 - erf(x)), 0.92 <= x <= 4", lambda x: log(erfc(x)), "0.92", 4,
+     None, (7, 0)),
 ]
 
 print("""/* Coefficients of the special functions, from the constant up: P of the numerator, Q of the
