@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernel/copy.h"
 #include "memory.h"
 #include "node.h"
 #include "shape.h"
@@ -163,29 +164,9 @@ double peri_at (const peri_tensor *x, const int64_t *index) {
 
 /* --- copying --- */
 
-/* Packed y takes the elements of x, seen through y's shape; equal dtypes are copied bit for bit. */
+/* Packed y takes the elements of x, of the same shape; bit for bit. */
 static void copy_elements (peri_tensor *y, const peri_tensor *x) {
-  size_t size = peri_itemsize(x->dtype);
-  peri_layout l = peri__layout(x, peri_shape_of(y));
-  int last = l.n - 1;
-  int64_t index[PERI_MAXDIM] = {0}, run = l.shape[last], step = l.stride[last];
-  const char *from = x->data;
-  char *to = y->data;
-  for (int64_t left = y->count; left > 0; left -= run, to += (size_t) run * size) {
-    if (step == 1) memcpy(to, from, (size_t) run * size);
-    else if (size == 4)
-      for (int64_t i = 0; i < run; i++) ((uint32_t *) to)[i] = ((const uint32_t *) from)[i * step];
-    else if (size == 8)
-      for (int64_t i = 0; i < run; i++) ((uint64_t *) to)[i] = ((const uint64_t *) from)[i * step];
-    else
-      for (int64_t i = 0; i < run; i++) to[i] = from[i * step];
-    for (int i = last - 1; i >= 0; i--) {
-      from += l.stride[i] * (ptrdiff_t) size;
-      if (++index[i] < l.shape[i]) break;
-      from -= l.stride[i] * l.shape[i] * (ptrdiff_t) size;
-      index[i] = 0;
-    }
-  }
+  peri__copy(y->ndim, y->shape, y->data, y->stride, x->data, x->stride, peri_itemsize(x->dtype));
 }
 
 peri_tensor *peri__packed (peri_tensor *x) {

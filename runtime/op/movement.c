@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "kernel/copy.h"
 #include "op/op.h"
 
 static peri_dims shape_with (peri_dims shape, int axis, int64_t size) {
@@ -159,33 +160,7 @@ static peri_tensor *places (peri_tensor *y, int axis, int64_t start, int64_t ste
 
 /* Copy x into the strided view v of its shape. */
 static void copy_into (peri_tensor *v, const peri_tensor *x) {
-  size_t size = peri_itemsize(x->dtype);
-  int last = v->ndim - 1;
-  int64_t index[PERI_MAXDIM] = {0};
-  if (x->count == 0) return;
-  if (last < 0) {
-    memcpy(v->data, x->data, size);
-    return;
-  }
-  char *to = v->data;
-  const char *from = x->data;
-  for (;;) {
-    if (v->stride[last] == 1 && x->stride[last] == 1) memcpy(to, from, (size_t) v->shape[last] * size);
-    else
-      for (int64_t i = 0; i < v->shape[last]; i++)
-        memcpy(to + i * v->stride[last] * (ptrdiff_t) size,
-               from + i * x->stride[last] * (ptrdiff_t) size, size);
-    int i = last - 1;
-    for (; i >= 0; i--) {
-      to += v->stride[i] * (ptrdiff_t) size;
-      from += x->stride[i] * (ptrdiff_t) size;
-      if (++index[i] < v->shape[i]) break;
-      to -= v->stride[i] * v->shape[i] * (ptrdiff_t) size;
-      from -= x->stride[i] * x->shape[i] * (ptrdiff_t) size;
-      index[i] = 0;
-    }
-    if (i < 0) return;
-  }
+  peri__copy(v->ndim, v->shape, v->data, v->stride, x->data, x->stride, peri_itemsize(x->dtype));
 }
 
 peri_tensor *peri__unslice_forward (const peri_call *c) {
