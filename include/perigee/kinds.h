@@ -48,6 +48,8 @@
 #define PERI_ENTROPY2 (peri_tensor *x, peri_tensor *y, peri_tensor *z, int axis, double f), \
                      (PERI__IN3, .a.axis = axis, .a.f = {f}), \
                      "x:t index:i g:t axis:a=-1 smoothing:f=0"
+#define PERI_SCAN    (peri_tensor *x, peri_tensor *y, int axis, bool reverse), \
+                     (PERI__IN2, .a.axis = axis, .a.keep = reverse), "x:t a:t axis:a=-1 reverse:k=false"
 #define PERI_SHAPE   (peri_tensor *x, peri_dims shape), (PERI__IN1, .a.dims = shape), "x:u shape:s"
 #define PERI_AXES    (peri_tensor *x, peri_dims axes), (PERI__IN1, .a.dims = axes), "x:u axes:A"
 #define PERI_TWOAXES (peri_tensor *x, int axis, int other), \

@@ -188,28 +188,6 @@ peri_tensor *peri__all_forward (const peri_call *c) {
 
 /* --- along one axis --- */
 
-/* y_i = x_1 + ... + x_i, accumulated in double */
-peri_tensor *peri__cumsum_forward (const peri_call *c) {
-  int64_t outer, n, inner;
-  int axis = peri__axis("cumsum", c->a.axis, c->in[0]->ndim);
-  if (axis < 0) return NULL;
-  peri_tensor *x = peri__arrange(c->in[0], 1 << axis, &outer, &n, &inner);
-  peri_tensor *y = x ? peri_empty(PERI_REAL, peri_shape_of(x)) : NULL;
-  if (!y) return NULL;
-  for (int64_t o = 0; o < outer; o++)
-    for (int64_t i = 0; i < inner; i++) {
-      const peri_real *p = (const peri_real *) x->data + o * n * inner + i;
-      peri_real *q = (peri_real *) y->data + o * n * inner + i;
-      double sum = 0;
-      for (int64_t k = 0; k < n; k++) q[k * inner] = (peri_real) (sum += (double) p[k * inner]);
-    }
-  return y;
-}
-void peri__cumsum_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
-  int axis = n->a.axis;
-  dx[0] = peri_flip(peri_cumsum(peri_flip(g, axis), axis), axis);
-}
-
 static peri_tensor *arg_extreme (const peri_call *c, bool smallest) {
   int64_t outer, n, inner;
   peri_tensor *x = c->in[0];
