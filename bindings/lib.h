@@ -36,7 +36,7 @@ peri_tensor *peri__check_tensor (lua_State *L, int i);
    One size may be -1 where `infer`. */
 peri_dims peri__check_shape (lua_State *L, int i, bool infer, int *after);
 /* The options of argument i, a table, into w; i = 0: all defaults. */
-void peri__check_window (lua_State *L, int i, peri_window *w);
+void peri__check_window (lua_State *L, int i, int stride, peri_window *w);
 peri_rng *peri__check_rng (lua_State *L, int i);
 /* luaL_argerror with a format. */
 int peri__bad_argument (lua_State *L, int i, const char *format, ...);

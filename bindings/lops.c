@@ -152,7 +152,8 @@ static void check_param (lua_State *L, const param *p, given *g, int *ints, int 
     case 'A': if (!absent) a->dims = check_axes(L, i, p); break;
     case 's': a->dims = peri__check_shape(L, i, true, &g->after); break;
     case 'm': a->mode = absent ? 0 : check_word(L, i, p); break;
-    case 'w': peri__check_window(L, absent ? 0 : i, &a->window); break;
+    case 'w': peri__check_window(L, absent ? 0 : i, 1, &a->window); break;
+    case 'W': peri__check_window(L, i, 0, &a->window); break;
     case 'k': a->keep = absent ? p->value != 0 : lua_toboolean(L, i); break;
     case 'n': a->i[(*ints)++] = absent ? (lua_Integer) p->value : check_integer(L, i, p); break;
     case 'b': case 'e': {

@@ -83,8 +83,9 @@ static void read_option (lua_State *L, int arg, const char *name, peri_window *w
                        "output_padding and groups", name);
 }
 
-void peri__check_window (lua_State *L, int i, peri_window *w) {
+void peri__check_window (lua_State *L, int i, int stride, peri_window *w) {
   *w = (peri_window) PERI_WINDOW_ONE;
+  for (int k = 0; k < AXES; k++) w->stride[k] = stride;
   if (i == 0) return;
   luaL_checktype(L, i, LUA_TTABLE);
   for (lua_pushnil(L); lua_next(L, i); lua_pop(L, 1)) {

@@ -10,6 +10,7 @@
      f   number                k  boolean
      m   one of the words after "=", set apart by "|"; the first is the default
      w   a window: an options table {size, stride, dilation, padding, output_padding, groups}
+     W   the same, with a stride that is the size unless it is given
      l   list of real tensors */
 #ifndef PERIGEE_KINDS_H
 #define PERIGEE_KINDS_H
@@ -69,6 +70,37 @@
                      (PERI__IN2, .a.axis = axis), "x:u index:i axis:a=1"
 #define PERI_PLACE   (peri_tensor *x, peri_tensor *y, int axis, int64_t size), \
                      (PERI__IN2, .a.axis = axis, .a.i = {size}), "x:t index:i axis:a size:n"
+#define PERI_ROLL    (peri_tensor *x, int64_t shift, int axis), \
+                     (PERI__IN1, .a.axis = axis, .a.i = {shift}), "x:u shift:n axis:a"
+#define PERI_TILE    (peri_tensor *x, peri_dims counts), (PERI__IN1, .a.dims = counts), "x:u counts:s"
+#define PERI_DIAGONAL (peri_tensor *x, int64_t k), (PERI__IN1, .a.i = {k}), "x:u k:n=0"
+#define PERI_BLOCKS  (peri_tensor *x, int64_t block), (PERI__IN1, .a.i = {block}), "x:u block:n"
+#define PERI_SORT    (peri_tensor *x, int axis, bool descending), \
+                     (PERI__IN1, .a.axis = axis, .a.keep = descending), \
+                     "x:t axis:a=-1 descending:k=false"
+#define PERI_TOPK    (peri_tensor *x, int64_t k, int axis, bool largest), \
+                     (PERI__IN1, .a.axis = axis, .a.i = {k}, .a.keep = largest), \
+                     "x:t k:n axis:a=-1 largest:k=true"
+#define PERI_SEARCH  (peri_tensor *x, peri_tensor *y), (PERI__IN2), "edges:t x:t"
+#define PERI_PADDING (peri_tensor *x, int axis, int64_t before, int64_t after, int mode), \
+                     (PERI__IN1, .a.axis = axis, .a.i = {before, after}, .a.mode = mode), \
+                     "x:u axis:a before:n after:n mode:m=zero|reflect|replicate|circular"
+#define PERI_UNPADDING (peri_tensor *x, int axis, int64_t before, int64_t after, int mode), \
+                     (PERI__IN1, .a.axis = axis, .a.i = {before, after}, .a.mode = mode), \
+                     "x:t axis:a before:n after:n mode:m=zero|reflect|replicate|circular"
+#define PERI_POOL    (peri_tensor *x, peri_window window), \
+                     (PERI__IN1, .a.window = window), "x:t window:W"
+#define PERI_UNPOOL  (peri_tensor *x, peri_dims sizes, peri_window window), \
+                     (PERI__IN1, .a.dims = sizes, .a.window = window), "x:t sizes:s window:W"
+#define PERI_SIZES   (peri_tensor *x, peri_dims sizes), (PERI__IN1, .a.dims = sizes), "x:t sizes:s"
+#define PERI_RESIZE  (peri_tensor *x, peri_dims sizes, int mode), \
+                     (PERI__IN1, .a.dims = sizes, .a.mode = mode), \
+                     "x:t sizes:s mode:m=nearest|bilinear|bicubic|area"
+#define PERI_GRID    (peri_tensor *x, peri_tensor *y, int mode), \
+                     (PERI__IN2, .a.mode = mode), "x:t grid:t outside:m=zero|border"
+#define PERI_UNGRID  (peri_tensor *x, peri_tensor *y, peri_dims sizes, int mode), \
+                     (PERI__IN2, .a.dims = sizes, .a.mode = mode), \
+                     "x:t grid:t sizes:s outside:m=zero|border"
 #define PERI_CLASSES (peri_tensor *x, int64_t size), (PERI__IN1, .a.i = {size}), "index:i classes:n"
 
 #endif

@@ -8,6 +8,19 @@
 #include "kinds.h"
 #include "tensor.h"
 
+/* How a filter moves over the spatial axes of (batch, spatial.., channel): up to three of them. */
+typedef enum { PERI_PAD_GIVEN, PERI_PAD_SAME, PERI_PAD_CAUSAL } peri_padding;
+typedef struct {
+  int32_t size[3];                  /* of the filter, or of the result; 0: worked out */
+  int32_t stride[3], dilation[3];   /* a pooling's stride of 0: its size */
+  int32_t low[3], high[3];          /* zeros in front and behind, where padding is PERI_PAD_GIVEN */
+  int32_t extra[3];                 /* output padding of a transposed convolution */
+  int32_t groups;
+  uint8_t padding;                  /* a peri_padding */
+  uint8_t listed;                   /* entries of the lists it was given as; 0: numbers for all axes */
+} peri_window;
+#define PERI_WINDOW_ONE {.stride = {1, 1, 1}, .dilation = {1, 1, 1}, .groups = 1}
+
 #define PERI_OP(name, kind, domain, flags, doc) PERI_ROW(name, PERI_##kind, PERI_IN_##domain, flags, doc)
 #define PERI_ROW(...) PERI_ROW_(__VA_ARGS__)     /* a second look, so that the kind becomes columns */
 
@@ -21,19 +34,6 @@ typedef enum {
 #define PERI_ROW_(name, params, args, sig, domain, flags, doc) peri_tensor *peri_##name params;
 #include "ops.def"
 #undef PERI_ROW_
-
-/* How a filter moves over the spatial axes of (batch, spatial.., channel): up to three of them. */
-typedef enum { PERI_PAD_GIVEN, PERI_PAD_SAME, PERI_PAD_CAUSAL } peri_padding;
-typedef struct {
-  int32_t size[3];                  /* of the filter, or of the result; 0: worked out */
-  int32_t stride[3], dilation[3];
-  int32_t low[3], high[3];          /* zeros in front and behind, where padding is PERI_PAD_GIVEN */
-  int32_t extra[3];                 /* output padding of a transposed convolution */
-  int32_t groups;
-  uint8_t padding;                  /* a peri_padding */
-  uint8_t listed;                   /* entries of the lists it was given as; 0: numbers for all axes */
-} peri_window;
-#define PERI_WINDOW_ONE {.stride = {1, 1, 1}, .dilation = {1, 1, 1}, .groups = 1}
 
 /* Everything an operation can be told besides its inputs. */
 typedef struct {

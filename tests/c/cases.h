@@ -38,5 +38,20 @@ void add_lying (builder *b, peri_dims shape, int lie);
 bool make_along_both (builder *b);
 bool make_cross_entropy (builder *b);
 bool make_cross_entropy_grad (builder *b);
+/* cases_sample.c */
+bool make_pad (builder *b);
+bool make_unpad (builder *b);
+bool make_pool (builder *b);
+bool make_unpool (builder *b);
+bool make_adaptive (builder *b);
+bool make_resize (builder *b);
+bool make_grid (builder *b);
+bool make_ungrid (builder *b);
+bool make_roll (builder *b);
+bool make_tile (builder *b);
+bool make_triangle (builder *b);
+bool make_blocks (builder *b);
+bool make_topk (builder *b);
+bool make_search (builder *b);
 
 #endif
