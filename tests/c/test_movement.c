@@ -38,9 +38,41 @@ static double moved (const test_case *c, const peri_tensor *y, const int64_t *at
       from[axis] = past / c->a.i[1];
       break;
     }
+    case PERI_OP_roll: {
+      int64_t n = x->shape[axis];
+      from[axis] = ((at[axis] - c->a.i[0]) % n + n) % n;
+      break;
+    }
+    case PERI_OP_tile:
+      for (int i = 0, lead = y->ndim - x->ndim; i < x->ndim; i++) from[i] = at[i + lead] % x->shape[i];
+      break;
+    case PERI_OP_tril: if (at[x->ndim - 1] > at[x->ndim - 2] + c->a.i[0]) return 0; break;
+    case PERI_OP_triu: if (at[x->ndim - 1] < at[x->ndim - 2] + c->a.i[0]) return 0; break;
+    case PERI_OP_pad: {
+      int64_t n = x->shape[axis], k = at[axis] - c->a.i[0];
+      bool inside = k >= 0 && k < n;
+      if (!inside && c->a.mode == 0) return 0;
+      if (!inside && c->a.mode == 1) k = k < 0 ? -k : 2 * (n - 1) - k;
+      if (!inside && c->a.mode == 2) k = k < 0 ? 0 : n - 1;
+      from[axis] = (k + n) % n;
+      break;
+    }
     default: fail();
   }
   return peri_at(x, from);
+}
+
+/* Pixel p, q of block i, j and channel k: channel (k r + p) r + q of pixel i, j. */
+static double folded (const test_case *c, const peri_tensor *y, const int64_t *at) {
+  int64_t r = c->a.i[0], from[PERI_MAXDIM] = {at[0]};
+  (void) y;
+  for (int i = 1; i < 3; i++) {
+    int64_t rest = i == 1 ? at[3] / r % r : at[3] % r;
+    from[i] = c->op == PERI_OP_space_to_depth ? at[i] * r + rest : at[i] / r;
+  }
+  from[3] = c->op == PERI_OP_space_to_depth ? at[3] / (r * r)
+                                            : (at[3] * r + at[1] % r) * r + at[2] % r;
+  return peri_at(c->in[0], from);
 }
 
 static double reshaped (const test_case *c, const peri_tensor *y, const int64_t *at) {
@@ -99,7 +131,9 @@ static source *source_of (peri_opcode op) {
     case PERI_OP_index_add: case PERI_OP_scatter_add: return placed;
     case PERI_OP_one_hot: return hot;
     case PERI_OP_expand: case PERI_OP_permute: case PERI_OP_transpose: case PERI_OP_slice:
-    case PERI_OP_unslice: case PERI_OP_flip: case PERI_OP_contiguous: return moved;
+    case PERI_OP_unslice: case PERI_OP_flip: case PERI_OP_contiguous: case PERI_OP_roll:
+    case PERI_OP_tile: case PERI_OP_tril: case PERI_OP_triu: case PERI_OP_pad: return moved;
+    case PERI_OP_space_to_depth: case PERI_OP_depth_to_space: return folded;
     default: return NULL;
   }
 }
@@ -119,6 +153,17 @@ static void check_sizes (const test_case *c, const peri_tensor *y) {
       break;
     case PERI_OP_slice: assert_int_equal(size, (a->i[1] - a->i[0] + a->i[2] - 1) / a->i[2]); break;
     case PERI_OP_unslice: assert_int_equal(size, a->i[2]); break;
+    case PERI_OP_pad: assert_int_equal(size, c->in[0]->shape[axis] + a->i[0] + a->i[1]); break;
+    case PERI_OP_roll: assert_int_equal(size, c->in[0]->shape[axis]); break;
+    case PERI_OP_tile:
+      for (int i = 0; i < y->ndim; i++) {
+        int of = i - (y->ndim - a->dims.n), to = i - (y->ndim - c->in[0]->ndim);
+        assert_int_equal(y->shape[i], (of < 0 ? 1 : a->dims.at[of]) * (to < 0 ? 1 : c->in[0]->shape[to]));
+      }
+      break;
+    case PERI_OP_space_to_depth: case PERI_OP_depth_to_space:
+      assert_int_equal(y->count, c->in[0]->count);
+      break;
     case PERI_OP_index_add: case PERI_OP_scatter_add: assert_int_equal(size, a->i[0]); break;
     case PERI_OP_one_hot: assert_int_equal(y->shape[y->ndim - 1], a->i[0]); break;
     case PERI_OP_concat: assert_int_equal(size, sum); break;

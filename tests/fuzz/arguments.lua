@@ -34,13 +34,14 @@ local function tensors ()
     peri.tensor(2), peri.arange(3), peri.tensor({ 1, 3, 2 }, "index"), peri.zeros(4, 4, "byte"),
     rng:uniform(2, 3):transpose(), rng:uniform(1, 3):expand(5, 3), peri.full({ 2, 2 }, 0 / 0),
     rng:normal(2, 3):requires_grad(true):exp(), peri.tensor({ 0, 9, -4 }, "index"),
+    rng:normal(1, 4, 4, 4), rng:uniform(1, 3, 3, 2), rng:normal(1, 2, 6, 1):requires_grad(true),
   }
 end
 local pool = tensors()
 
 local numbers = { 0, 1, 2, 3, -1, -2, -9, 7, 0.5, -0.5, 1e30, 0 / 0, 1 / 0, -1 / 0,
   math.maxinteger, math.mininteger, 2^40, 2^53, 255, 256 }
-local strings = { "", "x", "real", "index", "byte", "no such name", ("long"):rep(100), "a\0b",
+local strings = { "", "reflect", "bilinear", "area", "border", "x", "real", "index", "byte", "no such name", ("long"):rep(100), "a\0b",
   folder .. "/a", folder .. "/b", folder .. "/none/c", folder }
 
 local function value (depth)
@@ -50,6 +51,9 @@ local function value (depth)
   if k == 9 then return strings[random(#strings)] end
   if k == 10 then return nil end
   if k == 11 then return random(2) == 1 end
+  if k == 12 and depth == 0 and random(3) == 1 then
+    return { size = random(4) - 1, stride = random(3), padding = random(3) - 1, dilation = random(2) }
+  end
   if k == 12 and depth < 3 then
     local t = {}
     for i = 1, random(4) - 1 do t[i] = value(depth + 1) end
