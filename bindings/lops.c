@@ -215,7 +215,7 @@ static bool is_tracked (const given *g) {
 static int l_operation (lua_State *L) {
   int op = (int) lua_tointeger(L, lua_upvalueindex(1)), ints = 0, floats = 0;
   const signature *s = &signatures[op];
-  int top = lua_gettop(L) > s->n ? lua_gettop(L) : s->n;
+  int top = lua_gettop(L) + s->n;         /* a shape written as numbers takes several places */
   given g;
   memset(&g.c, 0, sizeof g.c);
   g.c.op = (peri_opcode) op;

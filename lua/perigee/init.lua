@@ -5,6 +5,7 @@ local core = require "perigee.core"
 
 local peri = {}
 for name, value in pairs(core) do peri[name] = value end
+for name, value in pairs(require "perigee.movement") do peri[name] = value end
 
 --- Gradients of a result by tensors or by all parameters of a module.
 ---@param y Tensor the result, of one element unless opts.seed is given

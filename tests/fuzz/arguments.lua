@@ -41,7 +41,8 @@ local pool = tensors()
 
 local numbers = { 0, 1, 2, 3, -1, -2, -9, 7, 0.5, -0.5, 1e30, 0 / 0, 1 / 0, -1 / 0,
   math.maxinteger, math.mininteger, 2^40, 2^53, 255, 256 }
-local strings = { "", "reflect", "bilinear", "area", "border", "x", "real", "index", "byte", "no such name", ("long"):rep(100), "a\0b",
+local strings = { "", "reflect", "bilinear", "area", "border",
+  "x", "real", "index", "byte", "no such name", ("long"):rep(100), "a\0b",
   folder .. "/a", folder .. "/b", folder .. "/none/c", folder }
 
 local function value (depth)
@@ -52,7 +53,8 @@ local function value (depth)
   if k == 10 then return nil end
   if k == 11 then return random(2) == 1 end
   if k == 12 and depth == 0 and random(3) == 1 then
-    return { size = random(4) - 1, stride = random(3), padding = random(3) - 1, dilation = random(2) }
+    return { size = random(4) - 1, stride = random(3), padding = random(3) - 1,
+      dilation = random(2) }
   end
   if k == 12 and depth < 3 then
     local t = {}
