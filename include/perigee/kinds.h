@@ -103,4 +103,17 @@
                      "x:t grid:t sizes:s outside:m=zero|border"
 #define PERI_CLASSES (peri_tensor *x, int64_t size), (PERI__IN1, .a.i = {size}), "index:i classes:n"
 
+/* normalisation: numbers eps and groups behind one weight and one bias a channel */
+#define PERI_NORM    (peri_tensor *x, peri_tensor *y, peri_tensor *z, double eps), \
+                     (PERI__IN3, .a.f = {eps}), "x:t w:t=1 b:t=0 eps:f=1e-5"
+#define PERI_RMSNORM (peri_tensor *x, peri_tensor *y, double eps), \
+                     (PERI__IN2, .a.f = {eps}), "x:t w:t=1 eps:f=1e-5"
+#define PERI_GROUPED (peri_tensor *x, peri_tensor *y, peri_tensor *z, int64_t groups, double eps), \
+                     (PERI__IN3, .a.i = {groups}, .a.f = {eps}), \
+                     "x:t w:t=1 b:t=0 groups:n eps:f=1e-5"
+#define PERI_NORMGRAD (peri_tensor *x, peri_tensor *y, peri_tensor *z, int mode, int64_t groups, \
+                      double eps), \
+                     (PERI__IN3, .a.mode = mode, .a.i = {groups}, .a.f = {eps}), \
+                     "g:t x:t w:t=1 over:m=layer|rms|group|batch groups:n=1 eps:f=1e-5"
+
 #endif

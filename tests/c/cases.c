@@ -511,6 +511,9 @@ static const struct { const char *row; bool (*make) (builder *b); } special[] = 
   {"topk", make_topk},
   {"argtopk", make_topk},
   {"searchsorted", make_search},
+  {"layer_norm", make_norm}, {"rms_norm", make_norm}, {"group_norm", make_norm},
+  {"batch_norm", make_norm}, {"norm_grad", make_norm}, {"batch_moments", make_norm},
+  {"nade", make_nade}, {"nade_grad", make_nade}, {"nade_sample", make_nade}, {"gibbs", make_gibbs},
   {NULL, NULL},
 };
 

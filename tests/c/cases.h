@@ -53,5 +53,9 @@ bool make_triangle (builder *b);
 bool make_blocks (builder *b);
 bool make_topk (builder *b);
 bool make_search (builder *b);
+/* Generators in files of their own. */
+bool make_norm (builder *b);            /* cases_norm.c */
+bool make_nade (builder *b);
+bool make_gibbs (builder *b);
 
 #endif

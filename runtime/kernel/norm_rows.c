@@ -1,0 +1,148 @@
+/* Normalisation where a group is one run of memory: layer and root mean square.  A row is read from
+   memory once; its later passes find it in the first-level cache. */
+
+#include <math.h>
+#include <string.h>
+
+#include "kernel/dispatch.h"
+#include "kernel/normalize.h"
+#include "memory.h"
+#include "parallel.h"
+
+/* Numbers in a chunk: forward, and backward, where a chunk has sums over its rows of its own. */
+enum { LANES = 16, FORWARD = 1 << 14, BACKWARD = 1 << 16 };
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE double fold (double *lane) {
+  for (int w = LANES / 2; w > 0; w /= 2)
+    for (int j = 0; j < w; j++) lane[j] += lane[j + w];
+  return lane[0];
+}
+
+/* Mean (0 when not centred) and 1 / sqrt(variance + eps), in two passes. */
+INLINE void row_moments (int64_t n, const peri_real *x, const peri__norm *s, double *mean,
+                         double *r) {
+  double lane[LANES] = {0}, square[LANES] = {0};
+  int64_t i;
+  if (s->centred) {
+    for (i = 0; i + LANES <= n; i += LANES)
+      for (int j = 0; j < LANES; j++) lane[j] += (double) x[i + j];
+    for (int j = 0; i < n; i++, j++) lane[j] += (double) x[i];
+  }
+  const double m = *mean = fold(lane) / (double) n;
+  for (i = 0; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) {
+      double d = (double) x[i + j] - m;
+      square[j] += d * d;
+    }
+  for (int j = 0; i < n; i++, j++) square[j] += ((double) x[i] - m) * ((double) x[i] - m);
+  *r = 1 / sqrt(fold(square) / (double) n + s->eps);
+}
+
+PERI__BODY forward_body (int64_t items, const peri__norm *s, const peri_real *restrict x,
+                         const peri_real *restrict w, const peri_real *restrict b,
+                         peri_real *restrict y) {
+  const int64_t n = s->width;
+  for (int64_t i = 0; i < items * s->groups; i++, x += n, y += n) {
+    const peri_real *restrict wi = w + i % s->groups * n, *restrict bi = b + i % s->groups * n;
+    double mean, scale;
+    row_moments(n, x, s, &mean, &scale);
+    const peri_real m = (peri_real) mean, r = (peri_real) scale;
+    for (int64_t j = 0; j < n; j++) y[j] = (x[j] - m) * r * wi[j] + bi[j];
+  }
+}
+PERI__DISPATCH(forward, (int64_t items, const peri__norm *s, const peri_real *restrict x,
+                         const peri_real *restrict w, const peri_real *restrict b,
+                         peri_real *restrict y), (items, s, x, w, b, y))
+
+/* dw and db take the sums over the items. */
+PERI__BODY backward_body (int64_t items, const peri__norm *s, const peri_real *restrict g,
+                          const peri_real *restrict x, const peri_real *restrict w,
+                          peri_real *restrict dx, double *restrict dw, double *restrict db) {
+  const int64_t n = s->width;
+  for (int64_t i = 0; i < items * s->groups; i++, x += n, g += n, dx += n) {
+    const int64_t at = i % s->groups * n;
+    const peri_real *restrict wi = w + at;
+    double *restrict dwi = dw + at, *restrict dbi = db + at;
+    double mean, scale, first[LANES] = {0}, second[LANES] = {0};
+    int64_t j = 0;
+    row_moments(n, x, s, &mean, &scale);
+    const peri_real m = (peri_real) mean, r = (peri_real) scale;
+    for (; j + LANES <= n; j += LANES)
+      for (int k = 0; k < LANES; k++) {
+        peri_real p = g[j + k] * wi[j + k];
+        first[k] += (double) p;
+        second[k] += (double) (p * (x[j + k] - m));
+      }
+    for (int k = 0; j < n; j++, k++) {
+      peri_real p = g[j] * wi[j];
+      first[k] += (double) p;
+      second[k] += (double) (p * (x[j] - m));
+    }
+    const peri_real c1 = s->centred ? (peri_real) (fold(first) / (double) n) : 0;
+    const peri_real c2 = (peri_real) (fold(second) * scale / (double) n);
+    for (j = 0; j < n; j++) {
+      peri_real h = (x[j] - m) * r;
+      dx[j] = r * (g[j] * wi[j] - c1 - h * c2);
+      dwi[j] += (double) (g[j] * h);
+      dbi[j] += (double) g[j];
+    }
+  }
+}
+PERI__DISPATCH(backward, (int64_t items, const peri__norm *s, const peri_real *restrict g,
+                          const peri_real *restrict x, const peri_real *restrict w,
+                          peri_real *restrict dx, double *restrict dw, double *restrict db),
+               (items, s, g, x, w, dx, dw, db))
+
+typedef struct {
+  const peri__norm *s;
+  const peri_real *x, *g, *w, *b;
+  peri_real *y;
+  int64_t length;               /* items of the batch in a chunk */
+  double *part;                 /* (chunks, 2, channels) */
+} row_job;
+
+static void run_chunk (void *arg, int64_t chunk) {
+  const row_job *j = arg;
+  int64_t channels = j->s->groups * j->s->width, from = chunk * j->length, at = from * channels;
+  int64_t items = j->s->batch - from < j->length ? j->s->batch - from : j->length;
+  if (!j->g) {
+    forward(items, j->s, j->x + at, j->w, j->b, j->y + at);
+    return;
+  }
+  double *part = j->part + 2 * chunk * channels;
+  memset(part, 0, 2 * (size_t) channels * sizeof *part);
+  backward(items, j->s, j->g + at, j->x + at, j->w, j->y + at, part, part + channels);
+}
+
+/* Cut the batch into chunks of about `size` numbers and return how many there are. */
+static int64_t cut (row_job *j, int64_t size) {
+  int64_t channels = j->s->groups * j->s->width;
+  j->length = size / channels > 0 ? size / channels : 1;
+  return (j->s->batch + j->length - 1) / j->length;
+}
+
+bool peri__normalize_rows (const peri__norm *s, const peri_real *x, const peri_real *w,
+                           const peri_real *b, peri_real *y) {
+  row_job j = {.s = s, .x = x, .w = w, .b = b, .y = y};
+  peri__parallel(cut(&j, FORWARD), run_chunk, &j);
+  return true;
+}
+
+bool peri__normalize_rows_grad (const peri__norm *s, const peri_real *g, const peri_real *x,
+                                const peri_real *w, peri_real *dx, peri_real *dw, peri_real *db) {
+  row_job j = {.s = s, .x = x, .g = g, .w = w, .y = dx};
+  int64_t chunks = cut(&j, BACKWARD), channels = s->groups * s->width;
+  size_t size = (size_t) (2 * chunks * channels) * sizeof *j.part;
+  if (!(j.part = peri__alloc(size))) return false;
+  peri__parallel(chunks, run_chunk, &j);
+  for (int64_t k = 1; k < chunks; k++)
+    for (int64_t i = 0; i < 2 * channels; i++) j.part[i] += j.part[2 * k * channels + i];
+  for (int64_t i = 0; i < channels; i++) {
+    dw[i] = (peri_real) j.part[i];
+    db[i] = (peri_real) j.part[channels + i];
+  }
+  peri__free(j.part, size);
+  return true;
+}
