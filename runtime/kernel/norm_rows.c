@@ -56,6 +56,35 @@ PERI__DISPATCH(forward, (int64_t items, const peri__norm *s, const peri_real *re
                          const peri_real *restrict w, const peri_real *restrict b,
                          peri_real *restrict y), (items, s, x, w, b, y))
 
+/* Sums of p = g w and of p (x - m): each in a loop of its own, else they are not vectorised. */
+INLINE void row_products (int64_t n, const peri_real *g, const peri_real *w, const peri_real *x,
+                          peri_real m, double *sum, double *product) {
+  double first[LANES] = {0}, second[LANES] = {0};
+  int64_t i;
+  for (i = 0; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) first[j] += (double) (g[i + j] * w[i + j]);
+  for (int j = 0; i < n; i++, j++) first[j] += (double) (g[i] * w[i]);
+  *sum = fold(first);
+  for (i = 0; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) second[j] += (double) (g[i + j] * w[i + j] * (x[i + j] - m));
+  for (int j = 0; i < n; i++, j++) second[j] += (double) (g[i] * w[i] * (x[i] - m));
+  *product = fold(second);
+}
+
+INLINE void row_finish (int64_t n, const peri_real *restrict g, const peri_real *restrict w,
+                        const peri_real *restrict x, peri_real m, peri_real r, peri_real c1,
+                        peri_real c2, peri_real *restrict dx) {
+  for (int64_t j = 0; j < n; j++) dx[j] = r * (g[j] * w[j] - c1 - (x[j] - m) * r * c2);
+}
+
+INLINE void row_add (int64_t n, const peri_real *restrict g, const peri_real *restrict x, peri_real m,
+                     peri_real r, double *restrict dw, double *restrict db) {
+  for (int64_t j = 0; j < n; j++) {
+    dw[j] += (double) (g[j] * ((x[j] - m) * r));
+    db[j] += (double) g[j];
+  }
+}
+
 /* dw and db take the sums over the items. */
 PERI__BODY backward_body (int64_t items, const peri__norm *s, const peri_real *restrict g,
                           const peri_real *restrict x, const peri_real *restrict w,
@@ -63,31 +92,13 @@ PERI__BODY backward_body (int64_t items, const peri__norm *s, const peri_real *r
   const int64_t n = s->width;
   for (int64_t i = 0; i < items * s->groups; i++, x += n, g += n, dx += n) {
     const int64_t at = i % s->groups * n;
-    const peri_real *restrict wi = w + at;
-    double *restrict dwi = dw + at, *restrict dbi = db + at;
-    double mean, scale, first[LANES] = {0}, second[LANES] = {0};
-    int64_t j = 0;
+    double mean, scale, sum, product;
     row_moments(n, x, s, &mean, &scale);
     const peri_real m = (peri_real) mean, r = (peri_real) scale;
-    for (; j + LANES <= n; j += LANES)
-      for (int k = 0; k < LANES; k++) {
-        peri_real p = g[j + k] * wi[j + k];
-        first[k] += (double) p;
-        second[k] += (double) (p * (x[j + k] - m));
-      }
-    for (int k = 0; j < n; j++, k++) {
-      peri_real p = g[j] * wi[j];
-      first[k] += (double) p;
-      second[k] += (double) (p * (x[j] - m));
-    }
-    const peri_real c1 = s->centred ? (peri_real) (fold(first) / (double) n) : 0;
-    const peri_real c2 = (peri_real) (fold(second) * scale / (double) n);
-    for (j = 0; j < n; j++) {
-      peri_real h = (x[j] - m) * r;
-      dx[j] = r * (g[j] * wi[j] - c1 - h * c2);
-      dwi[j] += (double) (g[j] * h);
-      dbi[j] += (double) g[j];
-    }
+    row_products(n, g, w + at, x, m, &sum, &product);
+    const peri_real c1 = s->centred ? (peri_real) (sum / (double) n) : 0;
+    row_finish(n, g, w + at, x, m, r, c1, (peri_real) (product * scale / (double) n), dx);
+    row_add(n, g, x, m, r, dw + at, db + at);
   }
 }
 PERI__DISPATCH(backward, (int64_t items, const peri__norm *s, const peri_real *restrict g,
