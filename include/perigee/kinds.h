@@ -116,4 +116,15 @@
                      (PERI__IN3, .a.mode = mode, .a.i = {groups}, .a.f = {eps}), \
                      "g:t x:t w:t=1 over:m=layer|rms|group|batch groups:n=1 eps:f=1e-5"
 
+/* autoregressive estimators and Gibbs steps */
+#define PERI__IN4 .nin = 4, .in = (peri_tensor *[]) {x, y, z, u}
+#define PERI__IN5 .nin = 5, .in = (peri_tensor *[]) {x, y, z, u, v}
+#define PERI_NADE    (peri_tensor *x, peri_tensor *y, peri_tensor *z, peri_tensor *u, peri_tensor *v), \
+                     (PERI__IN5), "x:t w:t b:t v:t c:t"
+#define PERI_NADEGRAD (peri_tensor *x, peri_tensor *y, peri_tensor *z, peri_tensor *u, \
+                      peri_tensor *v, bool by_x), \
+                     (PERI__IN5, .a.keep = by_x), "g:t x:t w:t v:t c:t by_x:k=true"
+#define PERI_GIBBS   (peri_tensor *x, peri_tensor *y, peri_tensor *z, peri_tensor *u), (PERI__IN4), \
+                     "x:t w:t b:t u:t"
+
 #endif

@@ -77,12 +77,72 @@ bool make_norm (builder *b) {
   return false;
 }
 
+typedef struct {
+  const char *name;
+  int small[3], large[3];       /* batch, visible, hidden */
+  int lie, constant;            /* bits of the inputs that want no gradient */
+  bool binary;                  /* x holds zeros and ones */
+} nade_case;
+
+static const nade_case nades[] = {
+  {"plain", {3, 5, 4}, {21, 60, 150}, 0, 0, false},
+  {"zeros and ones", {3, 6, 4}, {21, 60, 150}, 0, 1, true},
+  {"many samples", {9, 3, 2}, {70, 11, 64}, 0, 0, false},
+  {"transposed", {3, 4, 5}, {21, 60, 65}, 1, 0, false},
+  {"sliced", {3, 4, 5}, {21, 60, 65}, 2, 0, false},
+  {"transposed view", {3, 4, 5}, {21, 60, 65}, 3, 0, false},
+  {"sliced view", {3, 4, 5}, {21, 60, 65}, 4, 0, false},
+  {"weights alone", {2, 4, 3}, {5, 60, 65}, 0, 21, false},
+  {"x alone", {2, 4, 3}, {5, 60, 65}, 0, 30, false},
+  {"one sample", {1, 4, 3}, {1, 200, 300}, 0, 0, false},
+  {"one visible", {3, 1, 4}, {3, 1, 400}, 0, 0, false},
+  {"one hidden", {3, 4, 1}, {300, 40, 1}, 0, 0, false},
+  {"no samples", {0, 4, 3}, {0, 4, 3}, 0, 0, false},
+  {"none visible", {3, 0, 4}, {3, 0, 4}, 0, 0, false},
+  {"none hidden", {3, 4, 0}, {3, 4, 0}, 0, 0, false},
+};
+
 bool make_nade (builder *b) {
-  (void) b;
+  const char *row = b->op->name;
+  bool grad = !strcmp(row, "nade_grad");
+  static const test_layout layouts[] = {PACKED, TRANSPOSED, SLICED, PACKED, PACKED};
+  static const int hows[] = {AS_IS, AS_IS, AS_IS, VIA_TRANSPOSE, VIA_SLICE};
+  for (size_t i = 0; i < sizeof nades / sizeof nades[0]; i++)
+    for (int by_x = 0; by_x < (grad ? 2 : 1); by_x++) {
+      const nade_case *t = &nades[i];
+      const int *size = b->sizes == LARGE_SIZES ? t->large : t->small;
+      peri_dims x = dims(2, size[0], size[1]), w = dims(2, size[1], size[2]);
+      test_layout layout = layouts[t->lie];
+      int how = hows[t->lie], c = t->constant;
+      if (!wanted(b)) continue;
+      add_name(b, "%s%s", t->name, by_x ? ", by x" : "");
+      b->c->a.keep = by_x;
+      if (grad) add_input(b, x, PACKED, how, true);
+      if (t->binary) add_condition(b, x, false);
+      else add_input(b, x, layout, how, !(c & 1));
+      add_input(b, w, layout, how, !(c & 2));
+      if (!grad) add_input(b, dims(1, size[1]), layout, how, !(c & 4));
+      add_input(b, w, layout, how, !(c & 8));
+      add_input(b, dims(1, size[2]), layout, how, !(c & 16));
+      return true;
+    }
   return false;
 }
 
 bool make_gibbs (builder *b) {
-  (void) b;
+  static const struct { const char *name, *x, *w, *b, *u; test_layout layout; } list[] = {
+    {"plain", "MK", "KN", "N", "MN", PACKED}, {"transposed", "MK", "KN", "N", "MN", TRANSPOSED},
+    {"sliced", "MK", "KN", "N", "MN", SLICED}, {"three axes", "PMK", "KN", "N", "PMN", PACKED},
+    {"one row", "1K", "KN", "N", "1N", PACKED}, {"vector", "K", "KN", "N", "N", PACKED},
+    {"no rows", "0K", "KN", "N", "0N", PACKED}, {"none out", "MK", "K0", "0", "M0", PACKED}};
+  for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+    if (!wanted(b)) continue;
+    add_name(b, "%s", list[i].name);
+    add_input(b, shape_of(b, list[i].x), list[i].layout, AS_IS, false);
+    add_input(b, shape_of(b, list[i].w), list[i].layout, AS_IS, false);
+    add_input(b, shape_of(b, list[i].b), list[i].layout, AS_IS, false);
+    add_input(b, shape_of(b, list[i].u), list[i].layout, AS_IS, false);
+    return true;
+  }
   return false;
 }
