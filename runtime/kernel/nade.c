@@ -1,5 +1,6 @@
-/* NADE in O(visible hidden) a sample: the activation of the hidden units is carried from one visible
-   unit to the next.  Where x[i] = 0 it does not change, so sigmoids are computed for other x alone. */
+/* NADE in O(visible hidden) a sample: the activation of the hidden units is carried from one
+   visible unit to the next.  Where x[i] = 0 it does not change, so sigmoids are computed for other
+   x alone. */
 
 #include "kernel/nade.h"
 
@@ -11,8 +12,8 @@
 #include "parallel.h"
 
 /* Forward, a chunk is SAMPLES of the batch, which share each row of v while it is in the cache.
-   Backward, it is WIDTH hidden units for all samples, GROUP at a time: units meet nowhere but in dx,
-   so no sums of the size of w are made by every chunk. */
+   Backward, it is WIDTH hidden units for all samples, GROUP at a time: units meet nowhere but in
+   dx, so no sums of the size of w are made by every chunk. */
 enum { SAMPLES = 8, WIDTH = 64, GROUP = 4, LANES = 16 };
 
 #define LOGISTIC 1 / (1 + vexp(-x))
@@ -182,7 +183,8 @@ static void run_backward (void *arg, int64_t chunk) {
   copy_columns(s->v + at, s->hidden, v, WIDTH, d, n);
   memcpy(c, s->c + at, (size_t) n * sizeof *c);
   for (int64_t from = 0; from < s->batch; from += GROUP)
-    walk_back(j, from, s->batch - from < GROUP ? s->batch - from : GROUP, w, v, c, dw, dv, dc, h, dx);
+    walk_back(j, from, s->batch - from < GROUP ? s->batch - from : GROUP, w, v, c, dw, dv, dc, h,
+              dx);
   copy_columns(dw, WIDTH, j->d->w + at, s->hidden, d, n);
   copy_columns(dv, WIDTH, j->d->v + at, s->hidden, d, n);
   memcpy(j->d->c + at, dc, (size_t) n * sizeof *dc);

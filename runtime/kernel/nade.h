@@ -10,9 +10,9 @@ typedef struct {
   const peri_real *w, *b, *v, *c;
 } peri__nade;
 
-/* y[i] = b[i] + v[i] . h[i] with h[i] = sigmoid(c + sum over j < i of w[j] x[j]).  Where u is given,
-   x is drawn on the way, x[i] = 1 if u[i] < sigmoid(y[i]) else 0, and y may be NULL.  False when
-   memory is short. */
+/* y[i] = b[i] + v[i] . h[i] with h[i] = sigmoid(c + sum over j < i of w[j] x[j]).  Where u is
+   given, x is drawn on the way, x[i] = 1 if u[i] < sigmoid(y[i]) else 0, and y may be NULL.  False
+   when memory is short. */
 bool peri__nade_forward_pass (const peri__nade *s, const peri_real *u, peri_real *x, peri_real *y);
 
 /* The derivatives of the sum of g y; dx may be NULL. */

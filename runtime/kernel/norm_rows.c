@@ -77,8 +77,8 @@ INLINE void row_finish (int64_t n, const peri_real *restrict g, const peri_real 
   for (int64_t j = 0; j < n; j++) dx[j] = r * (g[j] * w[j] - c1 - (x[j] - m) * r * c2);
 }
 
-INLINE void row_add (int64_t n, const peri_real *restrict g, const peri_real *restrict x, peri_real m,
-                     peri_real r, double *restrict dw, double *restrict db) {
+INLINE void row_add (int64_t n, const peri_real *restrict g, const peri_real *restrict x,
+                     peri_real m, peri_real r, double *restrict dw, double *restrict db) {
   for (int64_t j = 0; j < n; j++) {
     dw[j] += (double) (g[j] * ((x[j] - m) * r));
     db[j] += (double) g[j];

@@ -1,5 +1,5 @@
-/* Normalisation where a group is many rows of channels: group, instance and batch.  One pass sums by
-   columns, one applies; between them the sums of a batch entry become four numbers a channel. */
+/* Normalisation where a group is many rows of channels: group, instance and batch.  One pass sums
+   by columns, one applies; between them the sums of a batch entry become four numbers a channel. */
 
 #include "kernel/normalize.h"
 
@@ -10,8 +10,8 @@
 #include "memory.h"
 #include "parallel.h"
 
-/* Columns in work at a time; numbers in a piece; entries of the batch up to SMALL, or to CACHED when
-   there are MANY of them, are summed and applied by one chunk, which finds them in the cache. */
+/* Columns in work at a time; numbers in a piece; entries of the batch up to SMALL, or to CACHED
+   when there are MANY of them, are summed and applied by one chunk, found in the cache. */
 enum { BLOCK = 512, NARROW = 64, PIECE = 1 << 16, SMALL = 1 << 15, CACHED = 1 << 17, MANY = 8 };
 /* Sums of a column: d and d^2 with d = x - shift, backward also g and g d. */
 enum { FORWARD_SUMS = 2, BACKWARD_SUMS = 4 };
@@ -232,8 +232,8 @@ static size_t prepare (job *j, int sums) {
   return j->part ? size : 0;
 }
 
-bool peri__normalize (const peri__norm *s, const peri_real *x, const peri_real *w, const peri_real *b,
-                      peri_real *y) {
+bool peri__normalize (const peri__norm *s, const peri_real *x, const peri_real *w,
+                      const peri_real *b, peri_real *y) {
   if (s->batch * s->rows * s->groups * s->width == 0) return true;
   if (s->rows == 1) return peri__normalize_rows(s, x, w, b, y);
   job j = {.s = s, .x = x, .w = w, .b = b, .y = y};

@@ -6,7 +6,7 @@
 
 /* x is (batch, rows, groups, width), packed; mean and variance are those of one (batch, group) over
    its rows x width numbers.  Layer normalisation has rows = groups = 1, batch normalisation
-   batch = width = 1.  Not centred: the mean square takes the place of the variance; rows must be 1. */
+   batch = width = 1.  Not centred: the mean square is in the variance's place; rows must be 1. */
 typedef struct {
   int64_t batch, rows, groups, width;
   bool centred;
@@ -15,8 +15,8 @@ typedef struct {
 
 /* y = (x - mean) / sqrt(variance + eps) w + b;  w and b have groups * width numbers.  Statistics
    are accumulated in double, in an order fixed by the sizes.  False when memory is short. */
-bool peri__normalize (const peri__norm *s, const peri_real *x, const peri_real *w, const peri_real *b,
-                      peri_real *y);
+bool peri__normalize (const peri__norm *s, const peri_real *x, const peri_real *w,
+                      const peri_real *b, peri_real *y);
 
 /* With h the normalised x, r = 1 / sqrt(variance + eps), p = g w and means over a group:
    dx = r (p - mean p - h mean(p h)), dw = sum of g h, db = sum of g.  The mean of p stays out when

@@ -1,5 +1,5 @@
-/* The neural autoregressive distribution estimator (Larochelle & Murray 2011) and the Gibbs step of a
-   restricted Boltzmann machine. */
+/* The neural autoregressive distribution estimator (Larochelle & Murray 2011) and the Gibbs step of
+   a restricted Boltzmann machine. */
 
 #include "kernel/nade.h"
 
@@ -18,11 +18,11 @@ static bool prepare (const char *op, const char *label, peri_tensor **x, peri_te
     return peri_fail(PERI_E_SHAPE, "%s: w has shape %s and v %s; make them equal", op,
                      peri_shape_text(w, tw), peri_shape_text(v, tv)), false;
   if (b && !peri__has_shape(b, peri_shape(1, w->shape[0])))
-    return peri_fail(PERI_E_SHAPE, "%s: w has shape %s and b %s; b has one number a visible unit", op,
-                     peri_shape_text(w, tw), peri_shape_text(b, tv)), false;
+    return peri_fail(PERI_E_SHAPE, "%s: w has shape %s and b %s; b has one number a visible unit",
+                     op, peri_shape_text(w, tw), peri_shape_text(b, tv)), false;
   if (!peri__has_shape(c, peri_shape(1, w->shape[1])))
-    return peri_fail(PERI_E_SHAPE, "%s: w has shape %s and c %s; c has one number a hidden unit", op,
-                     peri_shape_text(w, tw), peri_shape_text(c, tv)), false;
+    return peri_fail(PERI_E_SHAPE, "%s: w has shape %s and c %s; c has one number a hidden unit",
+                     op, peri_shape_text(w, tw), peri_shape_text(c, tv)), false;
   *s = (peri__nade) {.batch = (*x)->shape[0], .visible = w->shape[0], .hidden = w->shape[1]};
   if (!(*x = peri__packed(*x)) || !(w = peri__packed(w)) || !(v = peri__packed(v))
       || !(c = peri__packed(c)) || (b && !(b = peri__packed(b)))) return false;
@@ -33,8 +33,8 @@ static bool prepare (const char *op, const char *label, peri_tensor **x, peri_te
   return true;
 }
 
-/* Logits (batch, visible): y_i = b_i + v_i . h_i, h_i = sigmoid(c + sum over j < i of x_j w_j), so that
-   P(x_i = 1 | x_1 .. x_i-1) = sigmoid(y_i) (eq. 9 and 10). */
+/* Logits (batch, visible): y_i = b_i + v_i . h_i, h_i = sigmoid(c + sum over j < i of x_j w_j), so
+   that P(x_i = 1 | x_1 .. x_i-1) = sigmoid(y_i) (eq. 9 and 10). */
 peri_tensor *peri__nade_forward (const peri_call *c) {
   peri_tensor *x = c->in[0];
   peri__nade s;
@@ -82,7 +82,7 @@ peri_tensor *peri__nade_grad_forward (const peri_call *c) {
   return peri__nade_backward(&s, g->data, x->data, &parts) ? d : NULL;
 }
 
-/* Sum over the visible units before (or, from the end, behind) each; x is (batch, visible, hidden). */
+/* Sum over the visible units before (or behind) each; x is (batch, visible, hidden). */
 static peri_tensor *sum_before (peri_tensor *x) {
   return peri_sub(peri_cumsum(x, 1), x);
 }
@@ -90,9 +90,10 @@ static peri_tensor *sum_behind (peri_tensor *x) {
   return peri_sub(peri_flip(peri_cumsum(peri_flip(x, 1), 1), 1), x);
 }
 
-/* The derivative that arrives, split into (x', w', v', b', c'), is a direction; the logits' derivative
-   along it is t = b' + v' . h + v . s a', with s = h (1 - h), a' = c' + sum before of x' w + x w'.
-   What is differentiated is the sum of g t.  Holds all (batch, visible, hidden) at once. */
+/* The derivative that arrives, split into (x', w', v', b', c'), is a direction; the logits'
+   derivative along it is t = b' + v' . h + v . s a', with s = h (1 - h) and
+   a' = c' + sum before of x' w + x w'.  What is differentiated is the sum of g t.
+   Holds all (batch, visible, hidden) at once. */
 void peri__nade_grad_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   peri_tensor *x = peri_input(n, 1), *w = peri_input(n, 2), *v = peri_input(n, 3);
   int64_t at = 0, batch = x->shape[0], visible = x->shape[1], hidden = w->shape[1];
@@ -111,9 +112,8 @@ void peri__nade_grad_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) 
   dx[0] = peri_add(peri_sum(peri_add(peri_mul(v1, h), peri_mul(v, sa)), one_axis(last), false), b1);
   /* by a' and by a, and both summed over the units that follow */
   peri_tensor *e = peri_mul(g0, peri_mul(v, s));
-  peri_tensor *r = peri_add(peri_mul(v1, s), peri_mul(peri_mul(v, sa), peri_sub(peri_number(1),
-                                                                              scale(h, 2))));
-  r = peri_mul(g0, r);
+  peri_tensor *r = peri_mul(peri_mul(v, sa), peri_sub(peri_number(1), scale(h, 2)));
+  r = peri_mul(g0, peri_add(peri_mul(v1, s), r));
   peri_tensor *after = sum_behind(r), *after1 = sum_behind(e);
   dx[1] = peri_sum(peri_add(peri_mul(w, after), peri_mul(w1, after1)), one_axis(last), false);
   dx[2] = peri_mul(x0, after);
@@ -148,8 +148,9 @@ peri_tensor *peri__gibbs_forward (const peri_call *c) {
   peri_tensor *x = c->in[0], *w = c->in[1], *b = c->in[2];
   if (x->ndim < 1 || w->ndim != 2 || x->shape[x->ndim - 1] != w->shape[0]
       || !peri__has_shape(b, peri_shape(1, w->shape[1])))
-    return peri_null(PERI_E_SHAPE, "gibbs: x has shape %s, w %s and b %s; want (.., in), (in, out) and "
-                     "(out)", peri_shape_text(x, ta), peri_shape_text(w, tw), peri_shape_text(b, tb));
+    return peri_null(PERI_E_SHAPE, "gibbs: x has shape %s, w %s and b %s; want (.., in), (in, out) "
+                     "and (out)", peri_shape_text(x, ta), peri_shape_text(w, tw),
+                     peri_shape_text(b, tb));
   bool was = peri_set_recording(false);
   peri_tensor *a = peri_linear(x, w, b);
   peri_set_recording(was);

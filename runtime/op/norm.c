@@ -1,6 +1,6 @@
-/* Normalisations.  All are one formula over (batch, rows, groups, width): y = h w + b with h = (x - mean) r,
-   r = 1 / sqrt(variance + eps), mean and variance over rows and width.  Their first derivatives are
-   one fused row, norm_grad; its derivative is written in elementary operations. */
+/* Normalisations.  All are one formula over (batch, rows, groups, width): y = h w + b with
+   h = (x - mean) r, r = 1 / sqrt(variance + eps), mean and variance over rows and width.  Their
+   first derivatives are one fused row, norm_grad, whose own is written in elementary operations. */
 
 #include "kernel/normalize.h"
 
@@ -18,15 +18,17 @@ static bool grouping (family f, const peri_tensor *x, int64_t groups, double eps
   char text[PERI_SHAPETEXT];
   int least = f == GROUP ? 2 : 1;
   if (x->ndim < least)
-    return peri_fail(PERI_E_SHAPE, "%s: x has shape %s; want %s", names[f], peri_shape_text(x, text),
+    return peri_fail(PERI_E_SHAPE, "%s: x has shape %s; want %s", names[f],
+                     peri_shape_text(x, text),
                      f == GROUP ? "(batch, .., channels)" : "(.., channels)"), false;
   if (!(eps > 0) || isinf(eps))
-    return peri_fail(PERI_E_ARGUMENT, "%s: eps is %g; give a finite number > 0", names[f], eps), false;
+    return peri_fail(PERI_E_ARGUMENT, "%s: eps is %g; give a finite number > 0", names[f],
+                     eps), false;
   int64_t channels = x->shape[x->ndim - 1], lead = 1, rows = 1;
   if (f == GROUP && (groups < 1 || channels % groups))
-    return peri_fail(PERI_E_SHAPE, "group_norm: groups is %lld and x of shape %s has %lld channels; "
-                     "groups must divide them", (long long) groups, peri_shape_text(x, text),
-                     (long long) channels), false;
+    return peri_fail(PERI_E_SHAPE, "group_norm: groups is %lld and x of shape %s has %lld "
+                     "channels; groups must divide them", (long long) groups,
+                     peri_shape_text(x, text), (long long) channels), false;
   for (int i = 0; i + 1 < x->ndim; i++) *(f == GROUP && i > 0 ? &rows : &lead) *= x->shape[i];
   *s = (peri__norm) {.batch = lead, .rows = rows, .groups = 1, .width = channels, .eps = eps,
                      .centred = f != RMS};
@@ -45,9 +47,9 @@ static const peri_real *per_channel (family f, const char *label, peri_tensor *w
   char tw[PERI_SHAPETEXT], tx[PERI_SHAPETEXT];
   int64_t channels = x->shape[x->ndim - 1];
   if (w->ndim > 1 || (w->ndim == 1 && w->shape[0] != channels))
-    return peri_null(PERI_E_SHAPE, "%s: %s has shape %s and x %s; %s must be a number or have shape "
-                     "(%lld)", names[f], label, peri_shape_text(w, tw), peri_shape_text(x, tx), label,
-                     (long long) channels);
+    return peri_null(PERI_E_SHAPE, "%s: %s has shape %s and x %s; %s must be a number or have "
+                     "shape (%lld)", names[f], label, peri_shape_text(w, tw),
+                     peri_shape_text(x, tx), label, (long long) channels);
   if (w->ndim == 0) w = peri__expand_to(w, peri_shape(1, channels));
   w = w ? peri__packed(w) : NULL;
   return w ? w->data : NULL;
@@ -100,7 +102,8 @@ void peri__rms_norm_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   normalize_vjp(n, RMS, g, dx);
 }
 
-/* Wu & He 2018, eq. 7.  With as many groups as channels: instance normalisation (Ulyanov et al. 2016). */
+/* Wu & He 2018, eq. 7.  With as many groups as channels: instance normalisation (Ulyanov, Vedaldi &
+   Lempitsky 2016). */
 peri_tensor *peri__group_norm_forward (const peri_call *c) {
   return normalize(c, GROUP, c->in[1], c->in[2]);
 }
@@ -149,8 +152,9 @@ static peri_tensor *project (peri_tensor *v, peri_tensor *h, bool centred) {
   return peri_sub(v, along);
 }
 
-/* With P = project, p = g w and the arriving derivative split into (D, s, t) like (dx, dw, db), what is
-   differentiated is F = D . r P(p) + s . g h + t . g, where dh = r P(dx) and dr = -r^2 mean(h dx):
+/* With P = project, p = g w and the arriving derivative split into (D, s, t) like (dx, dw, db),
+   what is differentiated is F = D . r P(p) + s . g h + t . g, where dh = r P(dx) and
+   dr = -r^2 mean(h dx):
    dF/dg = w r P(D) + s h + t
    dF/dx = r P(g s - r (D mean(p h) + p mean(D h))) - r^2 h mean(D P(p))
    dF/dw = sum over batch and rows of g r P(D) */
@@ -181,8 +185,9 @@ void peri__norm_grad_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) 
     peri_tensor *mixed = peri_add(peri_mul(d, group_mean(peri_mul(p, h))),
                                   peri_mul(p, group_mean(peri_mul(d, h))));
     peri_tensor *q = peri_sub(peri_mul(g0, s), peri_mul(r, mixed));
-    peri_tensor *along = peri_mul(peri_square(r), group_mean(peri_mul(d, project(p, h, k.centred))));
-    dx[1] = peri_reshape(peri_sub(peri_mul(r, project(q, h, k.centred)), peri_mul(h, along)), whole);
+    peri_tensor *size = group_mean(peri_mul(d, project(p, h, k.centred)));
+    peri_tensor *along = peri_mul(h, peri_mul(peri_square(r), size));
+    dx[1] = peri_reshape(peri_sub(peri_mul(r, project(q, h, k.centred)), along), whole);
   }
   if (peri_wanted(n, 2)) {
     peri_tensor *sums = peri_sum(peri_mul(g0, dp), (peri_dims) {2, {0, 1}}, false);
@@ -197,12 +202,13 @@ peri_tensor *peri__batch_moments_forward (const peri_call *c) {
   char text[PERI_SHAPETEXT];
   int64_t channels = x->ndim ? x->shape[x->ndim - 1] : 0;
   if (x->ndim < 1 || (x->count == 0 && channels > 0))
-    return peri_null(PERI_E_SHAPE, "batch_moments: x has shape %s; want (.., channels) with at least "
-                     "one entry", peri_shape_text(x, text));
+    return peri_null(PERI_E_SHAPE, "batch_moments: x has shape %s; want (.., channels) with at "
+                     "least one entry", peri_shape_text(x, text));
   peri_tensor *y = peri_empty(PERI_REAL, peri_shape(2, (int64_t) 2, channels));
   x = y ? peri__packed(x) : NULL;
   if (!x) return NULL;
-  return peri__column_moments(x->data, channels ? x->count / channels : 0, channels, y->data) ? y : NULL;
+  int64_t rows = channels ? x->count / channels : 0;
+  return peri__column_moments(x->data, rows, channels, y->data) ? y : NULL;
 }
 
 /* dx = (g1 + 2 g2 (x - mean)) / n */

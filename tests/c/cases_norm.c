@@ -57,7 +57,8 @@ static void add_norm (builder *b, const norm_case *t, int over) {
   }
   add_input(b, x, layouts[t->lie], hows[t->lie], !(t->constant & 1));
   if (!strcmp(row, "batch_moments")) return;
-  add_input(b, w, t->lie == 2 ? SLICED : PACKED, t->lie == 4 ? VIA_SLICE : AS_IS, !(t->constant & 2));
+  add_input(b, w, t->lie == 2 ? SLICED : PACKED, t->lie == 4 ? VIA_SLICE : AS_IS,
+            !(t->constant & 2));
   if (!grad && !rms) add_input(b, w, PACKED, AS_IS, !(t->constant & 4));
 }
 

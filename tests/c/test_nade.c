@@ -103,8 +103,8 @@ static void check_gibbs (test_case *c, peri_tensor *h) {
 
 static void test_loops (peri_opcode op) {
   static const struct { peri_opcode op; void (*check) (test_case *c, peri_tensor *y); } rows[] = {
-    {PERI_OP_nade, check_logits}, {PERI_OP_nade_grad, check_grad}, {PERI_OP_nade_sample, check_draw},
-    {PERI_OP_gibbs, check_gibbs}};
+    {PERI_OP_nade, check_logits}, {PERI_OP_nade_grad, check_grad},
+    {PERI_OP_nade_sample, check_draw}, {PERI_OP_gibbs, check_gibbs}};
   test_case c;
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
     for (int large = 0; rows[i].op == op && large < 2; large++)
@@ -213,7 +213,8 @@ static void test_chains (void **state) {
   peri_tensor *w = random_tensor(dims(2, VISIBLE, HIDDEN), PERI_IN_SMALL, PACKED);
   peri_tensor *b = random_tensor(dims(1, VISIBLE), PERI_IN_SMALL, PACKED);
   peri_tensor *c = random_tensor(dims(1, HIDDEN), PERI_IN_SMALL, PACKED);
-  peri_tensor *v = peri_full(PERI_REAL, dims(2, CHAINS, VISIBLE), 1), *down = peri_transpose(w, 0, 1);
+  peri_tensor *v = peri_full(PERI_REAL, dims(2, CHAINS, VISIBLE), 1);
+  peri_tensor *down = peri_transpose(w, 0, 1);
   peri_rng r = peri_rng_seed(7, NULL);
   for (int step = 0; step < STEPS; step++) {
     peri_tensor *h = peri_gibbs(v, w, c, peri_rng_uniform(&r, dims(2, CHAINS, HIDDEN)));

@@ -1,5 +1,5 @@
-/* Normalisations and their derivatives against plain loops on every case, small and large; what they
-   leave invariant; what they refuse. */
+/* Normalisations and their derivatives against plain loops on every case, small and large; what
+   they leave invariant; what they refuse. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,8 +161,8 @@ static double distance (peri_tensor *x, peri_tensor *y) {
   return value(peri_max(peri_abs(peri_sub(x, y)), dims(0), false), 0);
 }
 
-/* A normalisation does not see the scale and, but for rms, the place of x; an offset a million times
-   the spread costs double no more than the digits that x itself lost. */
+/* A normalisation does not see the scale and, but for rms, the place of x; an offset a million
+   times the spread costs double no more than the digits that x itself lost. */
 static void test_invariance (void **state) {
   (void) state;
   seed_numbers(1);
@@ -192,7 +192,8 @@ static void test_relations (void **state) {
   peri_tensor *x = random_tensor(dims(2, 40, 12), PERI_IN_REAL, PACKED);
   peri_tensor *image = peri_reshape(x, dims(3, 1, 40, 12));
   const double tolerance = single ? 1e-5 : 1e-13;
-  assert_true(distance(peri_group_norm(x, w, b, 1, 0.1), peri_layer_norm(x, w, b, 0.1)) < tolerance);
+  assert_true(distance(peri_group_norm(x, w, b, 1, 0.1), peri_layer_norm(x, w, b, 0.1))
+              < tolerance);
   assert_true(distance(peri_group_norm(image, w, b, 12, 0.1), peri_batch_norm(image, w, b, 0.1))
               < tolerance);
   peri_scope_close(s);
@@ -244,5 +245,6 @@ int main (void) {
   const struct CMUnitTest laws[] = {
     cmocka_unit_test(test_invariance), cmocka_unit_test(test_relations),
     cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_refused)};
-  return run_rows("plain loops", test_loops) + cmocka_run_group_tests_name("laws", laws, NULL, NULL);
+  return run_rows("plain loops", test_loops)
+       + cmocka_run_group_tests_name("laws", laws, NULL, NULL);
 }

@@ -1,13 +1,32 @@
 -- Networks: layers, initial values, and the walk that names every parameter.  A module is a table
 -- of parameters and sub-modules with a metatable that has __call; it holds no activations.
 
+local batch_norm = require "perigee.nn.batch_norm"
+local flow_norm = require "perigee.nn.flow_norm"
 local linear = require "perigee.nn.linear"
+local modulate = require "perigee.nn.modulate"
+local norm = require "perigee.nn.norm"
+local reweight = require "perigee.nn.reweight"
 local walk = require "perigee.nn.walk"
 
 return {
   linear = linear.linear,
   parameter = linear.parameter,
   mlp = require "perigee.nn.mlp",
+  layer_norm = norm.layer_norm,
+  rms_norm = norm.rms_norm,
+  group_norm = norm.group_norm,
+  instance_norm = norm.instance_norm,
+  pixel_norm = norm.pixel_norm,
+  batch_norm = batch_norm.batch_norm,
+  conditional_batch_norm = batch_norm.conditional_batch_norm,
+  modulate = modulate.modulate,
+  film = modulate.film,
+  adaptive_norm = modulate.adaptive_norm,
+  weight_norm = reweight.weight_norm,
+  spectral_norm = reweight.spectral_norm,
+  actnorm = flow_norm.actnorm,
+  flow_batch_norm = flow_norm.flow_batch_norm,
   initialiser = require "perigee.nn.initialiser",
   walk = walk.walk,
   parameters = walk.parameters,
