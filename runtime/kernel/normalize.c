@@ -27,10 +27,20 @@ typedef struct {
   peri_real *vector;            /* (batch, 4, channels), what the second pass reads */
 } job;
 
+/* Four rows meet in real before they are added in double: a quarter of the work, and of the loads
+   and stores of the sums, for half a unit in the last place of each four. */
 PERI__BODY sum_body (int64_t rows, int64_t step, int64_t width, const peri_real *restrict x,
                      const peri_real *restrict shift, double *restrict first,
                      double *restrict second) {
-  for (int64_t r = 0; r < rows; r++, x += step)
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4, x += 4 * step)
+    for (int64_t j = 0; j < width; j++) {
+      peri_real d0 = x[j] - shift[j], d1 = x[j + step] - shift[j];
+      peri_real d2 = x[j + 2 * step] - shift[j], d3 = x[j + 3 * step] - shift[j];
+      first[j] += (double) ((d0 + d1) + (d2 + d3));
+      second[j] += (double) ((d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3));
+    }
+  for (; r < rows; r++, x += step)
     for (int64_t j = 0; j < width; j++) {
       double d = (double) (x[j] - shift[j]);
       first[j] += d;
@@ -44,7 +54,18 @@ PERI__DISPATCH(sum, (int64_t rows, int64_t step, int64_t width, const peri_real 
 PERI__BODY sum_grad_body (int64_t rows, int64_t step, int64_t width, const peri_real *restrict x,
                           const peri_real *restrict g, const peri_real *restrict shift,
                           double (*restrict to)[BLOCK]) {
-  for (int64_t r = 0; r < rows; r++, x += step, g += step)
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4, x += 4 * step, g += 4 * step)
+    for (int64_t j = 0; j < width; j++) {
+      peri_real d0 = x[j] - shift[j], d1 = x[j + step] - shift[j];
+      peri_real d2 = x[j + 2 * step] - shift[j], d3 = x[j + 3 * step] - shift[j];
+      peri_real g0 = g[j], g1 = g[j + step], g2 = g[j + 2 * step], g3 = g[j + 3 * step];
+      to[0][j] += (double) ((d0 + d1) + (d2 + d3));
+      to[1][j] += (double) ((d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3));
+      to[2][j] += (double) ((g0 + g1) + (g2 + g3));
+      to[3][j] += (double) ((g0 * d0 + g1 * d1) + (g2 * d2 + g3 * d3));
+    }
+  for (; r < rows; r++, x += step, g += step)
     for (int64_t j = 0; j < width; j++) {
       double d = (double) (x[j] - shift[j]), gj = (double) g[j];
       to[0][j] += d;
