@@ -76,7 +76,7 @@ static void expect_near (const test_case *c, const char *what, int64_t n, const 
     distance += ((double) got[i] - want[i]) * ((double) got[i] - want[i]);
     norm += want[i] * want[i];
   }
-  if (!(sqrt(distance) <= (single ? 2e-6 : 1e-13) * fmax(1, sqrt(norm))))
+  if (!(sqrt(distance) <= (single ? 2e-6 : 1e-12) * fmax(1, sqrt(norm))))
     fail_msg("%s, case '%s': %s is off by %.3g of %.3g", peri_ops[c->op].name, c->name, what,
              sqrt(distance), sqrt(norm));
 }
