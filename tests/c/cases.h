@@ -57,5 +57,7 @@ bool make_search (builder *b);
 bool make_norm (builder *b);            /* cases_norm.c */
 bool make_nade (builder *b);
 bool make_gibbs (builder *b);
+/* Rows with a shape rule of their own. */
+bool make_attention (builder *b);
 
 #endif
