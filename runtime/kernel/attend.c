@@ -13,7 +13,7 @@
 
 /* A block has at most SCORES scores and MAXROWS rows.  Each of at most CHUNKS chunks has its own block in
    memory. Fewer than SPREAD matrices are cut in their derivative, too, whose parts are then added. */
-enum { SCORES = 1 << 16, MAXROWS = 128, CAUSALROWS = 64, MINROWS = 16, CHUNKS = 32, SPREAD = 8 };
+enum { SCORES = 1 << 16, MAXROWS = 128, CAUSALROWS = 64, MINROWS = 16, CHUNKS = 32, SPREAD = 8, PAD = 16 };
 
 typedef struct {
   const peri__attend *a;
@@ -52,6 +52,11 @@ static void product (peri__gemm_call g) {
   else if (g.beta == 0) clear(g.c, g.m, g.ldc, g.n);
 }
 
+/* From row to row of scores: a step of a power of two would put all rows into few places of the cache. */
+static int64_t score_step (int64_t width) {
+  return (width + PAD - 1) / PAD * PAD + PAD;
+}
+
 /* How many keys query i sees. */
 static int64_t seen_by (const peri__attend *a, int64_t i) {
   return a->causal ? smaller(larger(i + a->tk - a->tq + 1, 0), a->tk) : a->tk;
@@ -59,8 +64,32 @@ static int64_t seen_by (const peri__attend *a, int64_t i) {
 
 /* --- rows of scores --- */
 
-/* Row by row, x <- e^(scale x + bias - its maximum), 0 from `seen` on, and the inverse of the sum to
-   inverse; the sum runs lane by lane.  bias is NULL or one row of reals for each row, bias_step apart. */
+/* Run STEP(i, size) over n numbers: whole vectors, then the rest, whose size the compiler does not know
+   and whose lanes are filled up. */
+#define OVER(n, STEP) \
+  int64_t i = 0; \
+  for (; i + W <= (n); i += W) { STEP(i, sizeof(V)) } \
+  if (i < (n)) { size_t rest = (size_t) ((n) - i) * sizeof(peri_real); STEP(i, rest) }
+
+#define LOW_STEP(i, size) \
+  V y = low, b = zero; \
+  memcpy(&y, x + i, size); \
+  if (bias) memcpy(&b, bias + i, size); \
+  y = y * scale + b; \
+  memcpy(x + i, &y, size); \
+  V filled = low; \
+  memcpy(&filled, &y, size); \
+  best = vmax(best, filled);
+
+#define EXP_STEP(i, size) \
+  V y = low; \
+  memcpy(&y, x + i, size); \
+  y = vexp(y - top); \
+  memcpy(x + i, &y, size); \
+  sum = sum + y;
+
+/* x <- e^(scale x + bias - its maximum); the inverse of the sum, added lane by lane.  Where that is 0,
+   nothing is seen, x is 0 and so is the result. */
 #define SOFTMAX_ROW(L) \
   PERI__TARGET_##L static peri_real softmax_row_##L (int64_t n, peri_real *x, peri_real scale, \
                                                      const peri_real *bias) { \
@@ -69,39 +98,34 @@ static int64_t seen_by (const peri__attend *a, int64_t i) {
     const V zero = {0}, low = zero - (peri_real) INFINITY; \
     V best = low, sum = zero; \
     peri_real lane[sizeof(V) / sizeof(peri_real)], total = 0, top; \
-    for (int64_t i = 0; i < n; i += W) { \
-      size_t size = (size_t) (n - i < W ? n - i : W) * sizeof *x; \
-      V y = zero, b = zero; \
-      memcpy(&y, x + i, size); \
-      y = y * scale; \
-      if (bias) memcpy(&b, bias + i, size), y = y + b; \
-      memcpy(x + i, &y, size); \
-      if (n - i < W) { \
-        V rest = low; \
-        memcpy(&rest, &y, size); \
-        y = rest; \
-      } \
-      best = vmax(best, y); \
-    } \
+    { OVER(n, LOW_STEP) } \
     memcpy(lane, &best, sizeof best); \
     top = lane[0]; \
-    for (int64_t j = 1; j < W; j++) top = top >= lane[j] || top != top ? top : lane[j]; \
-    if (top == -(peri_real) INFINITY) {               /* sees nothing */ \
+    for (int64_t k = 1; k < W; k++) top = top >= lane[k] || top != top ? top : lane[k]; \
+    if (top == -(peri_real) INFINITY) { \
       memset(x, 0, (size_t) n * sizeof *x); \
       return 0; \
     } \
-    for (int64_t i = 0; i < n; i += W) { \
-      size_t size = (size_t) (n - i < W ? n - i : W) * sizeof *x; \
-      V y = low; \
-      memcpy(&y, x + i, size); \
-      y = vexp(y - top); \
-      memcpy(x + i, &y, size); \
-      sum = sum + y; \
-    } \
+    { OVER(n, EXP_STEP) } \
     memcpy(lane, &sum, sizeof sum); \
-    for (int64_t j = 0; j < W; j++) total += lane[j]; \
+    for (int64_t k = 0; k < W; k++) total += lane[k]; \
     return 1 / total; \
   }
+
+#define NORM_STEP(i, size) \
+  V p = zero, u = zero; \
+  memcpy(&p, x + i, size); \
+  memcpy(&u, y + i, size); \
+  p = p * inverse; \
+  memcpy(x + i, &p, size); \
+  sum = sum + p * u;
+
+#define GRAD_STEP(i, size) \
+  V p = zero, u = zero; \
+  memcpy(&p, x + i, size); \
+  memcpy(&u, y + i, size); \
+  u = scale * p * (u - total); \
+  memcpy(y + i, &u, size);
 
 /* x <- p = x inverse,  y <- scale p (y - sum of p y): the derivative of softmax */
 #define SOFTMAX_GRAD_ROW(L) \
@@ -112,25 +136,10 @@ static int64_t seen_by (const peri__attend *a, int64_t i) {
     const V zero = {0}; \
     V sum = zero; \
     peri_real lane[sizeof(V) / sizeof(peri_real)], total = 0; \
-    for (int64_t i = 0; i < n; i += W) { \
-      size_t size = (size_t) (n - i < W ? n - i : W) * sizeof *x; \
-      V p = zero, u = zero; \
-      memcpy(&p, x + i, size); \
-      memcpy(&u, y + i, size); \
-      p = p * inverse; \
-      memcpy(x + i, &p, size); \
-      sum = sum + p * u; \
-    } \
+    { OVER(n, NORM_STEP) } \
     memcpy(lane, &sum, sizeof sum); \
-    for (int64_t j = 0; j < W; j++) total += lane[j]; \
-    for (int64_t i = 0; i < n; i += W) { \
-      size_t size = (size_t) (n - i < W ? n - i : W) * sizeof *x; \
-      V p = zero, u = zero; \
-      memcpy(&p, x + i, size); \
-      memcpy(&u, y + i, size); \
-      u = scale * p * (u - total); \
-      memcpy(y + i, &u, size); \
-    } \
+    for (int64_t k = 0; k < W; k++) total += lane[k]; \
+    { OVER(n, GRAD_STEP) } \
   }
 
 SOFTMAX_ROW(v2)
@@ -168,17 +177,17 @@ static const peri_real *bias_row (const peri__bias *b, int64_t at, int64_t n, pe
 /* e^(scores) of query rows from..from+rows against the first `width` keys, into s; inverse sums. */
 static void score (const peri__attend *a, int64_t which, int64_t from, int64_t rows, int64_t width,
                    peri_real *s, peri_real *inverse, peri_real *buf) {
-  int64_t lead = a->bias.data ? offset_of(&a->bias.lead, which) : 0;
+  int64_t lead = a->bias.data ? offset_of(&a->bias.lead, which) : 0, step = score_step(width);
   const peri_real *bias = NULL;
   product((peri__gemm_call) {
     .tb = true, .m = rows, .n = width, .k = a->d, .a = matrix(&a->q, which) + from * a->q.step,
-    .lda = a->q.step, .b = matrix(&a->k, which), .ldb = a->k.step, .c = s, .ldc = width});
+    .lda = a->q.step, .b = matrix(&a->k, which), .ldb = a->k.step, .c = s, .ldc = step});
   for (int64_t i = 0; i < rows; i++) {
     int64_t seen = smaller(seen_by(a, from + i), width);
     if (a->bias.data && (i == 0 || a->bias.row != 0))
       bias = bias_row(&a->bias, lead + (from + i) * a->bias.row, width, buf);
-    inverse[i] = softmax_row(seen, s + i * width, a->scale, bias);
-    memset(s + i * width + seen, 0, (size_t) (width - seen) * sizeof *s);
+    inverse[i] = softmax_row(seen, s + i * step, a->scale, bias);
+    memset(s + i * step + seen, 0, (size_t) (width - seen) * sizeof *s);
   }
 }
 
@@ -196,7 +205,7 @@ static void forward_block (const attend_job *j, int64_t unit, peri_real *scratch
   }
   score(a, which, from, rows, width, s, inverse, buf);
   product((peri__gemm_call) {
-    .m = rows, .n = a->dv, .k = width, .a = s, .lda = width, .b = matrix(&a->v, which),
+    .m = rows, .n = a->dv, .k = width, .a = s, .lda = score_step(width), .b = matrix(&a->v, which),
     .ldb = a->v.step, .c = y, .ldc = j->out->step});
   for (int64_t i = 0; i < rows; i++, y += j->out->step)
     for (int64_t c = 0; c < a->dv; c++) y[c] *= inverse[i];
@@ -213,7 +222,7 @@ static void plan (attend_job *j, int64_t per_matrix, int64_t blocks_in_room) {
   const peri__attend *a = j->a;
   j->units = a->count * per_matrix;
   j->each = (j->units + CHUNKS - 1) / CHUNKS;
-  j->room = j->rows + a->tk + blocks_in_room * j->rows * a->tk;
+  j->room = j->rows + a->tk + blocks_in_room * j->rows * score_step(a->tk);
 }
 
 static int64_t block_rows (const peri__attend *a) {
@@ -249,7 +258,8 @@ static void backward_block (const attend_job *j, int64_t which, int64_t from, pe
   const peri__attend *a = j->a;
   int64_t rows = smaller(j->rows, a->tq - from), width = seen_by(a, from + rows - 1);
   peri_real *inverse = scratch, *buf = inverse + j->rows, *p = buf + a->tk;
-  peri_real *ds = p + rows * width, *dq = matrix(j->dq, which) + from * j->dq->step;
+  int64_t step = score_step(width);
+  peri_real *ds = p + rows * step, *dq = matrix(j->dq, which) + from * j->dq->step;
   const peri_real *q = matrix(&a->q, which) + from * a->q.step;
   const peri_real *g = matrix(j->g, which) + from * j->g->step;
   if (width == 0) {
@@ -259,20 +269,20 @@ static void backward_block (const attend_job *j, int64_t which, int64_t from, pe
   score(a, which, from, rows, width, p, inverse, buf);
   product((peri__gemm_call) {
     .tb = true, .m = rows, .n = width, .k = a->dv, .a = g, .lda = j->g->step,
-    .b = matrix(&a->v, which), .ldb = a->v.step, .c = ds, .ldc = width});
+    .b = matrix(&a->v, which), .ldb = a->v.step, .c = ds, .ldc = step});
   for (int64_t i = 0; i < rows; i++) {
     int64_t seen = seen_by(a, from + i);
-    softmax_grad_row(seen, p + i * width, ds + i * width, inverse[i], a->scale);
-    memset(ds + i * width + seen, 0, (size_t) (width - seen) * sizeof *ds);
+    softmax_grad_row(seen, p + i * step, ds + i * step, inverse[i], a->scale);
+    memset(ds + i * step + seen, 0, (size_t) (width - seen) * sizeof *ds);
   }
   product((peri__gemm_call) {
-    .ta = true, .m = width, .n = a->dv, .k = rows, .a = p, .lda = width, .b = g,
+    .ta = true, .m = width, .n = a->dv, .k = rows, .a = p, .lda = step, .b = g,
     .ldb = j->g->step, .beta = 1, .c = dv, .ldc = dv_step});
   product((peri__gemm_call) {
-    .m = rows, .n = a->d, .k = width, .a = ds, .lda = width, .b = matrix(&a->k, which),
+    .m = rows, .n = a->d, .k = width, .a = ds, .lda = step, .b = matrix(&a->k, which),
     .ldb = a->k.step, .c = dq, .ldc = j->dq->step});
   product((peri__gemm_call) {
-    .ta = true, .m = width, .n = a->d, .k = rows, .a = ds, .lda = width, .b = q,
+    .ta = true, .m = width, .n = a->d, .k = rows, .a = ds, .lda = step, .b = q,
     .ldb = a->q.step, .beta = 1, .c = dk, .ldc = dk_step});
 }
 
