@@ -515,6 +515,7 @@ static const struct { const char *row; bool (*make) (builder *b); } special[] = 
   {"batch_norm", make_norm}, {"norm_grad", make_norm}, {"batch_moments", make_norm},
   {"nade", make_nade}, {"nade_grad", make_nade}, {"nade_sample", make_nade}, {"gibbs", make_gibbs},
   {"attention", make_attention}, {"attention_grad", make_attention},
+  {"lstm", make_recurrent}, {"gru", make_recurrent},
   {NULL, NULL},
 };
 

@@ -59,5 +59,6 @@ bool make_nade (builder *b);
 bool make_gibbs (builder *b);
 /* Rows with a shape rule of their own. */
 bool make_attention (builder *b);
+bool make_recurrent (builder *b);
 
 #endif

@@ -104,3 +104,39 @@ bool make_attention (builder *b) {
   }
   return false;
 }
+
+/* --- recurrence --- */
+
+typedef struct {
+  const char *name;
+  int batch, time, in, hidden, lie;
+} recurrent_case;
+
+static const recurrent_case small_recurrent[] = {
+  {"plain", 2, 3, 2, 2, 0}, {"one step", 2, 1, 3, 2, 0}, {"transposed", 2, 3, 2, 3, 1},
+  {"sliced", 2, 2, 3, 2, 2}, {"views in the graph", 2, 2, 2, 2, 3}, {"slices in the graph", 1, 3, 2, 2, 4},
+  {"one of each", 1, 1, 1, 1, 0}, {"no steps", 2, 0, 3, 2, 0}, {"no sequences", 0, 2, 2, 2, 0},
+  {"no inputs", 2, 3, 0, 2, 0}};
+static const recurrent_case large_recurrent[] = {
+  {"plain", 37, 12, 30, 33, 0}, {"transposed", 70, 9, 21, 40, 1}, {"sliced", 9, 21, 130, 17, 2}};
+
+bool make_recurrent (builder *b) {
+  const recurrent_case *t = b->sizes == LARGE_SIZES ? large_recurrent : small_recurrent;
+  size_t count = b->sizes == LARGE_SIZES ? sizeof large_recurrent / sizeof *t
+                                         : sizeof small_recurrent / sizeof *t;
+  bool lstm = !strcmp(b->op->name, "lstm");
+  for (size_t i = 0; i < count; i++, t++) {
+    if (!wanted(b)) continue;
+    int width = (lstm ? 4 : 3) * t->hidden;
+    add_name(b, "%s", t->name);
+    add_lying(b, dims(3, t->batch, t->time, t->in), t->lie);
+    add_lying(b, dims(2, t->batch, t->hidden), t->lie);
+    if (lstm) add_lying(b, dims(2, t->batch, t->hidden), t->lie);
+    add_lying(b, dims(2, t->in, width), t->lie);
+    add_lying(b, dims(2, t->hidden, width), t->lie);
+    add_lying(b, dims(1, width), t->lie);
+    if (!lstm) add_lying(b, dims(1, width), t->lie);
+    return true;
+  }
+  return false;
+}
