@@ -101,20 +101,21 @@
 #define PERI_UNGRID  (peri_tensor *x, peri_tensor *y, peri_dims sizes, int mode), \
                      (PERI__IN2, .a.dims = sizes, .a.mode = mode), \
                      "x:t grid:t sizes:s outside:m=zero|border"
-#define PERI_ATTEND  (peri_tensor *q, peri_tensor *k, peri_tensor *v, peri_tensor *mask, bool causal, \
-                      double f), \
-                     (.nin = 4, .in = (peri_tensor *[]) {q, k, v, mask}, .a.keep = causal, .a.f = {f}), \
+#define PERI_ATTEND  (peri_tensor *q, peri_tensor *k, peri_tensor *v, peri_tensor *mask, \
+                      bool causal, double f), \
+                     (.nin = 4, .in = (peri_tensor *[]) {q, k, v, mask}, .a.keep = causal, \
+                      .a.f = {f}), \
                      "q:t k:t v:t mask:u=0 causal:k=false scale:f=0"
 #define PERI_ATTENDGRAD (peri_tensor *q, peri_tensor *k, peri_tensor *v, peri_tensor *mask, \
                          peri_tensor *g, bool causal, double f), \
                      (.nin = 5, .in = (peri_tensor *[]) {q, k, v, mask, g}, .a.keep = causal, \
                       .a.f = {f}), "q:t k:t v:t mask:u g:t causal:k=false scale:f=0"
-#define PERI_LSTM    (peri_tensor *x, peri_tensor *h, peri_tensor *c, peri_tensor *wx, peri_tensor *wh, \
-                      peri_tensor *b), \
+#define PERI_LSTM    (peri_tensor *x, peri_tensor *h, peri_tensor *c, peri_tensor *wx, \
+                      peri_tensor *wh, peri_tensor *b), \
                      (.nin = 6, .in = (peri_tensor *[]) {x, h, c, wx, wh, b}), \
                      "x:t h:t c:t wx:t wh:t b:t"
-#define PERI_GRU     (peri_tensor *x, peri_tensor *h, peri_tensor *wx, peri_tensor *wh, peri_tensor *b, \
-                      peri_tensor *bh), \
+#define PERI_GRU     (peri_tensor *x, peri_tensor *h, peri_tensor *wx, peri_tensor *wh, \
+                      peri_tensor *b, peri_tensor *bh), \
                      (.nin = 6, .in = (peri_tensor *[]) {x, h, wx, wh, b, bh}), \
                      "x:t h:t wx:t wh:t b:t bh:t"
 #define PERI_CLASSES (peri_tensor *x, int64_t size), (PERI__IN1, .a.i = {size}), "index:i classes:n"

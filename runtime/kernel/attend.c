@@ -11,9 +11,11 @@
 #include "memory.h"
 #include "parallel.h"
 
-/* A block has at most SCORES scores and MAXROWS rows.  Each of at most CHUNKS chunks has its own block in
-   memory. Fewer than SPREAD matrices are cut in their derivative, too, whose parts are then added. */
-enum { SCORES = 1 << 16, MAXROWS = 128, CAUSALROWS = 64, MINROWS = 16, CHUNKS = 32, SPREAD = 8, PAD = 16 };
+/* A block has at most SCORES scores and MAXROWS rows.  Each of at most CHUNKS chunks has its own
+   block in memory.  Fewer than SPREAD matrices are cut in their derivative, too, whose parts are
+   then added. */
+enum { SCORES = 1 << 16, MAXROWS = 128, CAUSALROWS = 64, MINROWS = 16, CHUNKS = 32, SPREAD = 8,
+       PAD = 16 };
 
 typedef struct {
   const peri__attend *a;
@@ -52,7 +54,8 @@ static void product (peri__gemm_call g) {
   else if (g.beta == 0) clear(g.c, g.m, g.ldc, g.n);
 }
 
-/* From row to row of scores: a step of a power of two would put all rows into few places of the cache. */
+/* From row to row of scores: a step of a power of two would put all rows into few places of the
+   cache. */
 static int64_t score_step (int64_t width) {
   return (width + PAD - 1) / PAD * PAD + PAD;
 }
@@ -64,8 +67,8 @@ static int64_t seen_by (const peri__attend *a, int64_t i) {
 
 /* --- rows of scores --- */
 
-/* Run STEP(i, size) over n numbers: whole vectors, then the rest, whose size the compiler does not know
-   and whose lanes are filled up. */
+/* Run STEP(i, size) over n numbers: whole vectors, then the rest, whose size the compiler does not
+   know and whose lanes are filled up. */
 #define OVER(n, STEP) \
   int64_t i = 0; \
   for (; i + W <= (n); i += W) { STEP(i, sizeof(V)) } \
@@ -88,8 +91,8 @@ static int64_t seen_by (const peri__attend *a, int64_t i) {
   memcpy(x + i, &y, size); \
   sum = sum + y;
 
-/* x <- e^(scale x + bias - its maximum); the inverse of the sum, added lane by lane.  Where that is 0,
-   nothing is seen, x is 0 and so is the result. */
+/* x <- e^(scale x + bias - its maximum); the inverse of the sum, added lane by lane.  Where that is
+   0, nothing is seen, x is 0 and so is the result. */
 #define SOFTMAX_ROW(L) \
   PERI__TARGET_##L static peri_real softmax_row_##L (int64_t n, peri_real *x, peri_real scale, \
                                                      const peri_real *bias) { \
@@ -289,7 +292,8 @@ static void backward_block (const attend_job *j, int64_t which, int64_t from, pe
 /* The blocks of one part of one matrix, in turn: dk and dv add up in order. */
 static void backward_part (const attend_job *j, int64_t unit, peri_real *scratch) {
   const peri__attend *a = j->a;
-  int64_t which = unit / j->parts, part = unit % j->parts, each = (j->blocks + j->parts - 1) / j->parts;
+  int64_t which = unit / j->parts, part = unit % j->parts;
+  int64_t each = (j->blocks + j->parts - 1) / j->parts;
   int64_t to = smaller((part + 1) * each, j->blocks), dk_step = j->dk->step, dv_step = j->dv->step;
   peri_real *dk = matrix(j->dk, which), *dv = matrix(j->dv, which);
   if (j->partial) {

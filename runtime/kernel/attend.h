@@ -1,5 +1,5 @@
-/* Attention over packed rows: softmax(scale q k' + bias) v and its first derivative, a block of query
-   rows at a time, so that the scores stay in the cache.  No tensors are made here. */
+/* Attention over packed rows: softmax(scale q k' + bias) v and its first derivative, a block of
+   query rows at a time, so that the scores stay in the cache.  No tensors are made here. */
 #ifndef PERI_ATTEND_H
 #define PERI_ATTEND_H
 
@@ -12,8 +12,8 @@ typedef struct {
   peri_layout lead;
 } peri__rows;
 
-/* What scores are changed by: nothing (data NULL), bytes that are 0 where nobody may look, or reals that
-   are added.  row and column are strides. */
+/* What scores are changed by: nothing (data NULL), bytes that are 0 where nobody may look, or reals
+   that are added.  row and column are strides. */
 typedef struct {
   const void *data;
   bool bytes;

@@ -1,5 +1,6 @@
-/* The steps of recurrent networks.  The batch is cut into chunks that go through the whole sequence on
-   their own: no thread waits for another between steps, and results do not depend on their number. */
+/* The steps of recurrent networks.  The batch is cut into chunks that go through the whole sequence
+   on their own: no thread waits for another between steps, and results do not depend on their
+   number. */
 
 #include "kernel/recur.h"
 
@@ -10,8 +11,8 @@
 #include "memory.h"
 #include "parallel.h"
 
-/* Sequences in a chunk: products of 16 rows run at full speed, and two chunks keep two threads busy.
-   ROWS: of a piece of the projection. */
+/* Sequences in a chunk: products of 16 rows run at full speed, and two chunks keep two threads
+   busy.  ROWS: of a piece of the projection. */
 enum { MOST = 32, LEAST = 8, ROWS = 128 };
 
 typedef struct {
@@ -73,7 +74,8 @@ bool peri__project (int64_t rows, int64_t in, int64_t out, const peri_real *x, c
 #define LOAD(name, from, size) V name = zero; memcpy(&name, from, size);
 #define SIGMOID(x) (1 / (1 + vexp(-(x))))
 
-/* c' = f c + i g,  h' = o tanh(c')   (Hochreiter & Schmidhuber 1997, with the gate f of Gers et al. 2000) */
+/* c' = f c + i g,  h' = o tanh(c')   (Hochreiter & Schmidhuber 1997, with the gate f of Gers et al.
+   2000) */
 #define LSTM_STEP(i, size) \
   LOAD(gi, a + i, size) LOAD(gf, a + n + i, size) LOAD(gg, a + 2 * n + i, size) \
   LOAD(go, a + 3 * n + i, size) LOAD(state, before + i, size) \
@@ -107,8 +109,8 @@ bool peri__project (int64_t rows, int64_t in, int64_t out, const peri_real *x, c
   memcpy(da + 3 * n + i, &dout, size); \
   memcpy(dc + i, &uc, size);
 
-/* r, z: sigmoid(a + p);  n = tanh(a + r p);  h' = (1 - z) n + z h   (Cho et al. 2014, with r inside as in
-   cuDNN) */
+/* r, z: sigmoid(a + p);  n = tanh(a + r p);  h' = (1 - z) n + z h   (Cho et al. 2014, with r inside
+   as in cuDNN) */
 #define GRU_STEP(i, size) \
   LOAD(gr, a + i, size) LOAD(gz, a + n + i, size) LOAD(gn, a + 2 * n + i, size) \
   LOAD(pr, p + i, size) LOAD(pz, p + n + i, size) LOAD(pn, p + 2 * n + i, size) \
@@ -193,8 +195,8 @@ static void lstm_chunk (void *arg, int64_t chunk) {
   const recur_job *j = arg;
   int64_t from, n = range(j, chunk, &from), size = j->s.hidden, time = j->s.time;
   for (int64_t t = 0; t < time; t++) {
-    product(n, 4 * size, size, before_step(j, j->h, j->h0, from, t), t ? time * size : size, j->w, 1,
-            j->a + (from * time + t) * 4 * size, time * 4 * size);
+    product(n, 4 * size, size, before_step(j, j->h, j->h0, from, t), t ? time * size : size,
+            j->w, 1, j->a + (from * time + t) * 4 * size, time * 4 * size);
     for (int64_t i = from; i < from + n; i++) {
       int64_t at = (i * time + t) * size;
       lstm_row(size, j->a + 4 * at, before_step(j, j->c, j->c0, i, t), j->c + at, j->h + at);
@@ -258,9 +260,10 @@ static void gru_chunk (void *arg, int64_t chunk) {
   int64_t from, n = range(j, chunk, &from), size = j->s.hidden, time = j->s.time;
   peri_real *p = j->work + from * 3 * size;
   for (int64_t t = 0; t < time; t++) {
-    for (int64_t i = 0; i < n; i++) memcpy(p + i * 3 * size, j->bh, (size_t) (3 * size) * sizeof *p);
-    product(n, 3 * size, size, before_step(j, j->h, j->h0, from, t), t ? time * size : size, j->w, 1,
-            p, 3 * size);
+    for (int64_t i = 0; i < n; i++)
+      memcpy(p + i * 3 * size, j->bh, (size_t) (3 * size) * sizeof *p);
+    product(n, 3 * size, size, before_step(j, j->h, j->h0, from, t), t ? time * size : size,
+            j->w, 1, p, 3 * size);
     for (int64_t i = from; i < from + n; i++) {
       int64_t at = (i * time + t) * size;
       gru_row(size, j->a + 3 * at, p + (i - from) * 3 * size, before_step(j, j->h, j->h0, i, t),

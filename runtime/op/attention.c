@@ -1,5 +1,5 @@
-/* Scaled dot-product attention (Vaswani et al. 2017, eq. 1) and its first derivative, which is a row of
-   its own; what follows from that is composed of operations, with the scores in memory. */
+/* Scaled dot-product attention (Vaswani et al. 2017, eq. 1) and its first derivative, which is a
+   row of its own; what follows from that is composed of operations, with the scores in memory. */
 
 #include <math.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static peri_dims with_rows (peri_dims batch, int64_t rows, int64_t size) {
   return batch;
 }
 
-/* Do the heads of x lie inside its positions, as those of a projection do that was cut into heads? */
+/* Do the heads of x lie inside its positions, as those of a projection cut into heads
+   do? */
 static bool heads_inside (const peri_tensor *x) {
   return x->ndim > 2 && x->stride[x->ndim - 3] < x->stride[x->ndim - 2];
 }
@@ -78,25 +79,26 @@ static bool check_shapes (const peri_call *c, attention *t) {
   char tq[PERI_SHAPETEXT], tk[PERI_SHAPETEXT];
   peri_dims scores;
   if (q->ndim < 2 || k->ndim < 2 || v->ndim < 2)
-    return peri_fail(PERI_E_SHAPE, "%s: q has shape %s and k %s; want (.., time, size), two axes or more, "
-                     "and v likewise", name, peri_shape_text(q, tq), peri_shape_text(k, tk)), false;
+    return peri_fail(PERI_E_SHAPE, "%s: q has shape %s and k %s; want (.., time, size), two axes "
+                     "or more, and v likewise", name, peri_shape_text(q, tq),
+                     peri_shape_text(k, tk)), false;
   if (q->shape[q->ndim - 1] != k->shape[k->ndim - 1])
-    return peri_fail(PERI_E_SHAPE, "%s: q of shape %s and k of shape %s: their last axes must be equal",
-                     name, peri_shape_text(q, tq), peri_shape_text(k, tk)), false;
+    return peri_fail(PERI_E_SHAPE, "%s: q of shape %s and k of shape %s: their last axes must be "
+                     "equal", name, peri_shape_text(q, tq), peri_shape_text(k, tk)), false;
   if (k->shape[k->ndim - 2] != v->shape[v->ndim - 2])
-    return peri_fail(PERI_E_SHAPE, "%s: k of shape %s and v of shape %s: their axes before last must be "
-                     "equal", name, peri_shape_text(k, tk), peri_shape_text(v, tq)), false;
+    return peri_fail(PERI_E_SHAPE, "%s: k of shape %s and v of shape %s: their axes before last "
+                     "must be equal", name, peri_shape_text(k, tk), peri_shape_text(v, tq)), false;
   if (!peri__broadcast_dims(name, lead_of(q), lead_of(k), &t->batch)
       || !peri__broadcast_dims(name, t->batch, lead_of(v), &t->batch)) return false;
   scores = with_rows(t->batch, q->shape[q->ndim - 2], k->shape[k->ndim - 2]);
   if (mask->dtype == PERI_INDEX)
-    return peri_fail(PERI_E_TYPE, "%s: mask is index; give bytes, 1 where q may look, or reals to add",
-                     name), false;
+    return peri_fail(PERI_E_TYPE, "%s: mask is index; give bytes, 1 where q may look, or reals to "
+                     "add", name), false;
   for (int i = 1; i <= mask->ndim; i++)
     if (mask->ndim > scores.n || (mask->shape[mask->ndim - i] != 1
                                   && mask->shape[mask->ndim - i] != scores.at[scores.n - i]))
-      return peri_fail(PERI_E_SHAPE, "%s: mask of shape %s does not broadcast to the scores' %s", name,
-                       peri_shape_text(mask, tk), peri__dims_text(scores, tq)), false;
+      return peri_fail(PERI_E_SHAPE, "%s: mask of shape %s does not broadcast to the scores' %s",
+                       name, peri_shape_text(mask, tk), peri__dims_text(scores, tq)), false;
   for (int i = 0; i < scores.n; i++)
     if (scores.at[i] > INT32_MAX)
       return peri_fail(PERI_E_SHAPE, "%s: an axis of the scores %s has more than 2^31 places", name,
@@ -146,8 +148,8 @@ static bool prepare (const peri_call *c, attention *t) {
   return true;
 }
 
-/* Masks and `causal` in one: the result lies in memory as q does, so that joining the heads again copies
-   nothing. */
+/* Masks and `causal` in one: the result lies in memory as q does, so that joining the heads again
+   copies nothing. */
 peri_tensor *peri__attention_forward (const peri_call *c) {
   attention t;
   if (!prepare(c, &t)) return NULL;
@@ -195,14 +197,15 @@ peri_tensor *peri__attention_grad_forward (const peri_call *c) {
   if (!prepare(c, &t)) return NULL;
   peri_dims shape = with_rows(t.batch, t.a.tq, t.a.dv);
   if (!peri__has_shape(g, shape))
-    return peri_null(PERI_E_SHAPE, "attention_grad: g has shape %s and the result of attention %s; make "
-                     "them equal", peri_shape_text(g, tg), peri__dims_text(shape, ty));
+    return peri_null(PERI_E_SHAPE, "attention_grad: g has shape %s and the result of attention %s; "
+                     "make them equal", peri_shape_text(g, tg), peri__dims_text(shape, ty));
   int64_t nq = piece_size(t.batch, t.q), nk = piece_size(t.batch, t.k);
   peri_tensor *flat = peri_empty(PERI_REAL, peri_shape(1, nq + nk + piece_size(t.batch, t.v)));
   g = with_packed_rows(g);
   if (!flat || !g) return NULL;
   peri__rows dy = rows_of(g, t.batch), dq = rows_in(flat, 0, t.batch, c->in[0]);
-  peri__rows dk = rows_in(flat, nq, t.batch, c->in[1]), dv = rows_in(flat, nq + nk, t.batch, c->in[2]);
+  peri__rows dk = rows_in(flat, nq, t.batch, c->in[1]);
+  peri__rows dv = rows_in(flat, nq + nk, t.batch, c->in[2]);
   return peri__attend_backward(&t.a, &dy, &dq, &dk, &dv) ? flat : NULL;
 }
 
@@ -232,7 +235,8 @@ static peri_tensor *where_seen (const peri_node *n, peri_tensor *x, double c) {
   return peri_where(peri_ne(peri_detach(mask), peri_number(-INFINITY)), x, other);
 }
 
-/* softmax(scale q k' + mask), 0 in rows that see nothing.  What is not seen is so low that it is 0. */
+/* softmax(scale q k' + mask), 0 in rows that see nothing.  What is not seen is so low that it is 0.
+   */
 static peri_tensor *probabilities (const peri_node *n) {
   peri_tensor *q = peri_input(n, 0), *mask = peri_input(n, 3);
   peri_tensor *s = peri_matmul(scale(q, scale_of(&n->a, q->shape[q->ndim - 1])),
@@ -247,8 +251,8 @@ static peri_tensor *softmax_grad (peri_tensor *p, peri_tensor *x) {
   return peri_mul(p, peri_sub(x, peri_sum(peri_mul(p, x), one_axis(-1), true)));
 }
 
-/* g has the result's shape.  By q, k and v: attention_grad; by a mask that is added: the derivative of
-   the scores. */
+/* g has the result's shape.  By q, k and v: attention_grad; by a mask that is added: the derivative
+   of the scores. */
 void peri__attention_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   peri_tensor *q = peri_input(n, 0), *k = peri_input(n, 1), *v = peri_input(n, 2);
   peri_dims batch = batch_of(n);
@@ -263,18 +267,20 @@ void peri__attention_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) 
 }
 
 /* Let (a, b, c) be the gradient by (dq, dk, dv), u the scale, p the probabilities, e = g v' and
-   ds = p (e - sum of p e).  With f = u (a k' + q b') the scores' change and h = g c', what is derived is
+   ds = p (e - sum of p e).  With f = u (a k' + q b') the scores' change and h = g c', what is
+   derived is
      L = sum of ds f + sum of p h,
    whose derivatives are  by f: ds,  by h: p,  by e: x = p (f - sum of p f),
    and by the scores: y = the derivative of softmax towards
      e f - e sum(p f) - f sum(p e) + h. */
 void peri__attention_grad_vjp (const peri_node *n, peri_tensor *z, peri_tensor **dx) {
-  peri_tensor *q = peri_input(n, 0), *k = peri_input(n, 1), *v = peri_input(n, 2), *g = peri_input(n, 4);
+  peri_tensor *q = peri_input(n, 0), *k = peri_input(n, 1), *v = peri_input(n, 2);
   peri_dims batch = batch_of(n);
   int64_t nq = piece_size(batch, q), nk = piece_size(batch, k);
   double u = scale_of(&n->a, q->shape[q->ndim - 1]);
-  peri_tensor *a = piece(z, 0, batch, q), *b = piece(z, nq, batch, k), *c = piece(z, nq + nk, batch, v);
-  peri_tensor *p = probabilities(n), *e = peri_matmul(g, flipped(v)), *h = peri_matmul(g, flipped(c));
+  peri_tensor *a = piece(z, 0, batch, q), *b = piece(z, nq, batch, k);
+  peri_tensor *c = piece(z, nq + nk, batch, v), *g = peri_input(n, 4), *p = probabilities(n);
+  peri_tensor *e = peri_matmul(g, flipped(v)), *h = peri_matmul(g, flipped(c));
   peri_tensor *f = scale(peri_add(peri_matmul(a, flipped(k)), peri_matmul(q, flipped(b))), u);
   peri_tensor *pe = peri_sum(peri_mul(p, e), one_axis(-1), true);
   peri_tensor *pf = peri_sum(peri_mul(p, f), one_axis(-1), true);

@@ -1,6 +1,7 @@
-/* LSTM and GRU over whole sequences.  Behind the states that a call returns, their storage holds the
-   gates, for the derivative.  Where a derivative of the derivative is asked for, the first one is
-   composed of operations, step by step, and so can be differentiated to any order; else it is fused. */
+/* LSTM and GRU over whole sequences.  Behind the states that a call returns, their storage holds
+   the gates, for the derivative.  Where a derivative of the derivative is asked for, the first one
+   is composed of operations, step by step, and so can be differentiated to any order; else it is
+   fused. */
 
 #include <string.h>
 
@@ -19,8 +20,8 @@ typedef struct {
 static bool is_shape (const peri_call *c, const char *name, const peri_tensor *x, peri_dims want) {
   char tx[PERI_SHAPETEXT], tw[PERI_SHAPETEXT], t0[PERI_SHAPETEXT];
   if (peri__has_shape(x, want)) return true;
-  peri_fail(PERI_E_SHAPE, "%s: %s has shape %s, want %s for x of shape %s", peri_ops[c->op].name, name,
-            peri_shape_text(x, tx), peri__dims_text(want, tw), peri_shape_text(c->in[0], t0));
+  peri_fail(PERI_E_SHAPE, "%s: %s has shape %s, want %s for x of shape %s", peri_ops[c->op].name,
+            name, peri_shape_text(x, tx), peri__dims_text(want, tw), peri_shape_text(c->in[0], t0));
   return false;
 }
 
@@ -33,9 +34,9 @@ static bool read_call (const peri_call *c, recurrence *r) {
                      .wx = c->in[lstm ? 3 : 2], .wh = c->in[lstm ? 4 : 3], .b = c->in[lstm ? 5 : 4],
                      .bh = lstm ? NULL : c->in[5]};
   if (x->ndim != 3 || h->ndim != 2 || h->shape[0] != x->shape[0] || h->shape[1] < 1)
-    return peri_fail(PERI_E_SHAPE, "%s: x has shape %s and h %s; want (batch, time, in) and (batch, hidden) "
-                     "with hidden of 1 or more", peri_ops[c->op].name, peri_shape_text(x, tx),
-                     peri_shape_text(h, th)), false;
+    return peri_fail(PERI_E_SHAPE, "%s: x has shape %s and h %s; want (batch, time, in) and "
+                     "(batch, hidden) with hidden of 1 or more", peri_ops[c->op].name,
+                     peri_shape_text(x, tx), peri_shape_text(h, th)), false;
   r->s = (peri__sizes) {x->shape[0], x->shape[1], x->shape[2], h->shape[1]};
   int64_t width = r->gates * r->s.hidden;
   return (!r->c0 || is_shape(c, "c", r->c0, peri_shape_of(h)))
@@ -162,14 +163,15 @@ static gradients lstm_fused (const peri_node *n, recurrence *r, peri_tensor *g) 
   return done ? d : (gradients) {NULL};
 }
 
-/* da = factor (dc, dc, dc, dh), factor the derivatives of c' and h' by the gates; it and what else the
-   steps need is made for all of them at once. */
+/* da = factor (dc, dc, dc, dh), factor the derivatives of c' and h' by the gates; it and what else
+   the steps need is made for all of them at once. */
 static gradients lstm_composed (const peri_node *n, const recurrence *r, peri_tensor *g) {
-  peri_tensor *y = peri_output(n), *c = states(r, y, 1), *gh = states(r, g, 0), *gc = states(r, g, 1);
+  peri_tensor *y = peri_output(n), *c = states(r, y, 1);
+  peri_tensor *gh = states(r, g, 0), *gc = states(r, g, 1), *t = peri_tanh(c);
   peri_tensor *a = peri_add(peri_linear(r->x, r->wx, r->b),
                             peri_matmul(before(r, r->h0, states(r, y, 0)), r->wh));
   peri_tensor *gi = peri_sigmoid(block(r, a, 0)), *gf = peri_sigmoid(block(r, a, 1));
-  peri_tensor *gg = peri_tanh(block(r, a, 2)), *go = peri_sigmoid(block(r, a, 3)), *t = peri_tanh(c);
+  peri_tensor *gg = peri_tanh(block(r, a, 2)), *go = peri_sigmoid(block(r, a, 3));
   peri_tensor *factor = join(peri_sigmoid_grad(gg, gi), peri_sigmoid_grad(before(r, r->c0, c), gf),
                              peri_tanh_grad(gi, gg), peri_sigmoid_grad(t, go));
   peri_tensor *to_cell = peri_tanh_grad(go, t), *wt = flipped(r->wh), *dh = NULL, *dc = NULL;
@@ -207,7 +209,8 @@ void peri__lstm_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
 /* --- GRU --- */
 
 /* Gates r, z, n stand side by side in wx, wh, b and bh, as in PyTorch:
-     r, z = sigmoid(x wx + b + h wh + bh),  n = tanh(x wx + b + r (h wh + bh)),  h' = (1 - z) n + z h
+     r, z = sigmoid(x wx + b + h wh + bh),  n = tanh(x wx + b + r (h wh + bh)),
+     h' = (1 - z) n + z h
    (Cho et al. 2014; r is applied after the product, which makes it one GEMM). */
 peri_tensor *peri__gru_forward (const peri_call *c) {
   recurrence r;
@@ -215,7 +218,8 @@ peri_tensor *peri__gru_forward (const peri_call *c) {
   peri_tensor *y = with_room(&r, steps_shape(&r, 1), 4);
   if (!y) return NULL;
   peri_real *h = y->data, *a = h + plane(&r), *m = a + 3 * plane(&r);
-  return project(&r, a) && peri__gru_steps(&r.s, r.h0->data, r.wh->data, r.bh->data, a, m, h) ? y : NULL;
+  return project(&r, a) && peri__gru_steps(&r.s, r.h0->data, r.wh->data, r.bh->data, a, m, h)
+         ? y : NULL;
 }
 
 static gradients gru_fused (const peri_node *n, recurrence *r, peri_tensor *g) {
@@ -223,8 +227,8 @@ static gradients gru_fused (const peri_node *n, recurrence *r, peri_tensor *g) {
                  peri_empty(PERI_REAL, peri_shape_of(r->h0)), NULL};
   if (!d.da || !d.dp || !d.dh0 || !pack(r) || !(g = peri__packed(g))) return (gradients) {NULL};
   const peri_real *h = n->out->data, *gates = h + plane(r);
-  bool done = peri__gru_back(&r->s, r->h0->data, r->wh->data, gates, gates + 3 * plane(r), h, g->data,
-                             d.da->data, d.dp->data, d.dh0->data);
+  bool done = peri__gru_back(&r->s, r->h0->data, r->wh->data, gates, gates + 3 * plane(r), h,
+                             g->data, d.da->data, d.dp->data, d.dh0->data);
   return done ? d : (gradients) {NULL};
 }
 
@@ -235,7 +239,8 @@ static gradients gru_composed (const peri_node *n, const recurrence *r, peri_ten
   peri_tensor *gr = peri_sigmoid(peri_add(block(r, a, 0), block(r, p, 0)));
   peri_tensor *gz = peri_sigmoid(peri_add(block(r, a, 1), block(r, p, 1)));
   peri_tensor *gn = peri_tanh(peri_add(block(r, a, 2), peri_mul(gr, m)));
-  peri_tensor *fn = peri_tanh_grad(one_minus(gz), gn), *fz = peri_sigmoid_grad(peri_sub(old, gn), gz);
+  peri_tensor *fn = peri_tanh_grad(one_minus(gz), gn);
+  peri_tensor *fz = peri_sigmoid_grad(peri_sub(old, gn), gz);
   peri_tensor *fr = peri_mul(fn, peri_sigmoid_grad(m, gr)), *dh = NULL, *wt = flipped(r->wh);
   peri_tensor *fa = join(fr, fz, fn, NULL), *fp = join(fr, fz, peri_mul(fn, gr), NULL);
   size_t size = (size_t) r->s.time * sizeof(peri_tensor *);

@@ -34,7 +34,8 @@ static const attention_case small_attention[] = {
   {"a constant added", 2, 2, 2, 3, 3, 2, 2, ADDED_CONSTANT, false, 0, {PACKED}, {AS_IS}},
   {"minus infinity added", 0, 2, 2, 3, 3, 2, 2, INFINITE, false, 0, {PACKED}, {AS_IS}},
   {"one head of keys", 2, 3, 1, 2, 3, 2, 2, NO_MASK, false, 0, {PACKED}, {AS_IS}},
-  {"transposed", 2, 2, 2, 3, 4, 3, 2, NO_MASK, true, 0, {TRANSPOSED, TRANSPOSED, TRANSPOSED}, {AS_IS}},
+  {"transposed", 2, 2, 2, 3, 4, 3, 2, NO_MASK, true, 0,
+   {TRANSPOSED, TRANSPOSED, TRANSPOSED}, {AS_IS}},
   {"sliced", 2, 2, 2, 3, 4, 3, 2, NO_MASK, false, 0, {SLICED, SLICED, TRANSPOSED}, {AS_IS}},
   {"views in the graph", 2, 2, 2, 3, 3, 3, 2, NO_MASK, false, 0, {PACKED},
    {VIA_TRANSPOSE, VIA_SLICE, VIA_TRANSPOSE}},
@@ -114,7 +115,8 @@ typedef struct {
 
 static const recurrent_case small_recurrent[] = {
   {"plain", 2, 3, 2, 2, 0}, {"one step", 2, 1, 3, 2, 0}, {"transposed", 2, 3, 2, 3, 1},
-  {"sliced", 2, 2, 3, 2, 2}, {"views in the graph", 2, 2, 2, 2, 3}, {"slices in the graph", 1, 3, 2, 2, 4},
+  {"sliced", 2, 2, 3, 2, 2}, {"views in the graph", 2, 2, 2, 2, 3},
+  {"slices in the graph", 1, 3, 2, 2, 4},
   {"one of each", 1, 1, 1, 1, 0}, {"no steps", 2, 0, 3, 2, 0}, {"no sequences", 0, 2, 2, 2, 0},
   {"no inputs", 2, 3, 0, 2, 0}};
 static const recurrent_case large_recurrent[] = {

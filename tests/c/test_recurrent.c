@@ -1,5 +1,5 @@
-/* LSTM and GRU against their equations, written step by step in operations, on sizes of several chunks,
-   with gradients of orders 1 and 2; their laws on long sequences; and what they refuse. */
+/* LSTM and GRU against their equations, written step by step in operations, on sizes of several
+   chunks, with gradients of orders 1 and 2; their laws on long sequences; and what they refuse. */
 #include <math.h>
 #include <string.h>
 
@@ -31,8 +31,8 @@ static peri_tensor *lstm_by_steps (peri_tensor *const *in) {
   int time = (int) in[0]->shape[1], size = (int) in[1]->shape[1];
   peri_tensor *h = in[1], *c = in[2], *hs[MOST], *cs[MOST];
   for (int t = 0; t < time; t++) {
-    peri_tensor *a = peri_add(peri_add(peri_matmul(step_of(in[0], t), in[3]), peri_matmul(h, in[4])),
-                              in[5]);
+    peri_tensor *a = peri_matmul(step_of(in[0], t), in[3]);
+    a = peri_add(peri_add(a, peri_matmul(h, in[4])), in[5]);
     peri_tensor *i = peri_sigmoid(block(a, 0, size)), *f = peri_sigmoid(block(a, 1, size));
     peri_tensor *g = peri_tanh(block(a, 2, size)), *o = peri_sigmoid(block(a, 3, size));
     cs[t] = c = peri_add(peri_mul(f, c), peri_mul(i, g));
@@ -127,8 +127,8 @@ static void test_cut (void **state) {
   peri_scope_close(scope);
 }
 
-/* With the input gate shut and the forget gate open, an LSTM carries its cell and the gradient by it
-   through thousands of steps (the constant error carousel); a GRU with z = 1 its state. */
+/* With the input gate shut and the forget gate open, an LSTM carries its cell and the gradient by
+   it through thousands of steps (the constant error carousel); a GRU with z = 1 its state. */
 static void test_long (void **state) {
   enum { TIME = 5000, SIZE = 3 };
   (void) state;
@@ -192,7 +192,8 @@ static void test_in_place (void **state) {
 
 static void test_refused (void **state) {
   static const struct { int which; const char *text; } lists[] = {
-    {1, "h (2, 9)"}, {2, "c has shape"}, {3, "wx has shape"}, {4, "wh has shape"}, {5, "b has shape"}};
+    {1, "h (2, 9)"}, {2, "c has shape"}, {3, "wx has shape"}, {4, "wh has shape"},
+    {5, "b has shape"}};
   (void) state;
   peri_scope scope = peri_scope_open();
   peri_tensor *x[6];
@@ -215,6 +216,7 @@ static void test_refused (void **state) {
 int main (void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_steps), cmocka_unit_test(test_cut), cmocka_unit_test(test_long),
-    cmocka_unit_test(test_extremes), cmocka_unit_test(test_in_place), cmocka_unit_test(test_refused)};
+    cmocka_unit_test(test_extremes), cmocka_unit_test(test_in_place),
+    cmocka_unit_test(test_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

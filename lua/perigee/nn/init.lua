@@ -7,6 +7,7 @@ local linear = require "perigee.nn.linear"
 local modulate = require "perigee.nn.modulate"
 local norm = require "perigee.nn.norm"
 local reweight = require "perigee.nn.reweight"
+local recurrent = require "perigee.nn.recurrent"
 local walk = require "perigee.nn.walk"
 
 return {
@@ -27,6 +28,12 @@ return {
   spectral_norm = reweight.spectral_norm,
   actnorm = flow_norm.actnorm,
   flow_batch_norm = flow_norm.flow_batch_norm,
+  attention = require "perigee.nn.attention",
+  position = require "perigee.nn.position",
+  transformer_block = require "perigee.nn.transformer",
+  lstm = recurrent.lstm,
+  gru = recurrent.gru,
+  rnn = recurrent.rnn,
   initialiser = require "perigee.nn.initialiser",
   walk = walk.walk,
   parameters = walk.parameters,
