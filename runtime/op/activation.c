@@ -73,20 +73,38 @@ void peri__log_sigmoid_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx
   dx[0] = peri_mul(g, peri_sigmoid(peri_neg(peri_input(n, 0))));
 }
 
-/* dx = g (s + x s (1 - s)), s = sigmoid(x) */
 PERI_MAP(silu, 1, x / (1 + vexp(-x)))
 void peri__silu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
-  peri_tensor *x = peri_input(n, 0), *s = peri_sigmoid(x);
-  dx[0] = peri_mul(g, peri_add(s, peri_sigmoid_grad(x, s)));
+  dx[0] = peri_silu_grad(g, peri_input(n, 0));
 }
 
-/* x Phi(x);  dx = g (Phi(x) + x phi(x))   (Hendrycks & Gimpel 2016) */
+/* u = x (s + y s (1 - s)), s = sigmoid(y): du/dy = x s (1 - s) (2 + y (1 - 2 s)) */
+PERI_MAP(silu_grad, 2, x * (1 + y * (1 - 1 / (1 + vexp(-y)))) / (1 + vexp(-y)))
+void peri__silu_grad_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+  peri_tensor *x = peri_input(n, 0), *y = peri_input(n, 1);
+  if (peri_wanted(n, 0)) dx[0] = peri_silu_grad(g, y);
+  if (!peri_wanted(n, 1)) return;
+  peri_tensor *s = peri_sigmoid(y);
+  peri_tensor *slope = peri_add(peri_number(2), peri_mul(y, peri_sub(peri_number(1), scale(s, 2))));
+  dx[1] = peri_mul(peri_sigmoid_grad(peri_mul(g, x), s), slope);
+}
+
+/* x Phi(x)   (Hendrycks & Gimpel 2016) */
 PERI_MAP(gelu, 1, x * vndtr(x))
 void peri__gelu_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
-  peri_tensor *x = peri_input(n, 0);
-  peri_tensor *cdf = peri_ndtr(x);
-  peri_tensor *pdf = scale(peri_exp(scale(peri_square(x), -0.5)), 0.39894228040143267794);
-  dx[0] = peri_mul(g, peri_add(cdf, peri_mul(x, pdf)));
+  dx[0] = peri_gelu_grad(g, peri_input(n, 0));
+}
+
+/* u = x (Phi(y) + y phi(y)): du/dy = x phi(y) (2 - y^2) */
+PERI_MAP(gelu_grad, 2,
+         x * (vndtr(y) + y * (K(0.39894228040143267794) * vexp(K(-0.5) * y * y))))
+void peri__gelu_grad_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
+  peri_tensor *x = peri_input(n, 0), *y = peri_input(n, 1);
+  if (peri_wanted(n, 0)) dx[0] = peri_gelu_grad(g, y);
+  if (!peri_wanted(n, 1)) return;
+  peri_tensor *square = peri_square(y);
+  peri_tensor *pdf = scale(peri_exp(scale(square, -0.5)), 0.39894228040143267794);
+  dx[1] = peri_mul(peri_mul(g, x), peri_mul(pdf, peri_sub(peri_number(2), square)));
 }
 
 /* 0.5 x (1 + tanh u) = x sigmoid(2 u), u = c (x + a x^3)  (Hendrycks & Gimpel 2016).
