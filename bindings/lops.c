@@ -49,6 +49,7 @@ typedef struct {
   peri_tensor *in[PERI_MAXINPUT];
   double number[PERI_MAXINPUT];
   int after;                    /* first argument not read */
+  int switches;                 /* booleans read */
 } given;
 
 static lua_Integer check_integer (lua_State *L, int i, const param *p) {
@@ -154,7 +155,12 @@ static void check_param (lua_State *L, const param *p, given *g, int *ints, int 
     case 'm': a->mode = absent ? 0 : check_word(L, i, p); break;
     case 'w': peri__check_window(L, absent ? 0 : i, 1, &a->window); break;
     case 'W': peri__check_window(L, i, 0, &a->window); break;
-    case 'k': a->keep = absent ? p->value != 0 : lua_toboolean(L, i); break;
+    case 'k': {
+      bool on = absent ? p->value != 0 : lua_toboolean(L, i);
+      if (g->switches++ == 0) a->keep = on;
+      else a->i[(*ints)++] = on;
+      break;
+    }
     case 'n': a->i[(*ints)++] = absent ? (lua_Integer) p->value : check_integer(L, i, p); break;
     case 'b': case 'e': {
       lua_Integer n = absent ? (lua_Integer) p->value : check_integer(L, i, p);
@@ -221,6 +227,7 @@ static int l_operation (lua_State *L) {
   g.c.op = (peri_opcode) op;
   g.c.in = g.in;
   g.after = 1;
+  g.switches = 0;
   lua_settop(L, top);                     /* what is pushed must not look like an argument */
   peri_box *b = peri__push_box(L);
   for (int k = 0; k < s->n; k++) check_param(L, &s->p[k], &g, &ints, &floats);

@@ -26,6 +26,7 @@ static void (*gemm) (int order, int ta, int tb, int m, int n, int k, peri_real a
                      const peri_real *a, int lda, const peri_real *b, int ldb, peri_real beta,
                      peri_real *c, int ldc);
 static char name[256] = "not loaded";
+static void *library;
 static bool needs_lock;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -41,7 +42,7 @@ static void load (void) {
   const char *core = core_type();
   if (core) setenv("OPENBLAS_CORETYPE", core, 0);
   setenv("OPENBLAS_NUM_THREADS", "1", 1);       /* or it starts threads while it loads */
-  void *lib = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  void *lib = library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (!lib) {
     snprintf(name, sizeof name, "missing: %s", dlerror());
     return;
@@ -95,6 +96,20 @@ const char *peri_blas_name (void) {
   if (find_product()) return peri__dnn_name();
   pthread_once(&once, load);
   return name;
+}
+
+void *peri__blas_find (const char *symbol) {
+  pthread_once(&once, load);
+  return library ? dlsym(library, symbol) : NULL;
+}
+
+bool peri__blas_lock (void) {
+  if (needs_lock) pthread_mutex_lock(&lock);
+  return needs_lock;
+}
+
+void peri__blas_unlock (void) {
+  if (needs_lock) pthread_mutex_unlock(&lock);
 }
 
 void peri__gemm (const peri__gemm_call *g) {

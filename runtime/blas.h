@@ -19,4 +19,11 @@ typedef struct {
 bool peri__blas_ready (void);
 void peri__gemm (const peri__gemm_call *g);
 
+/* A function of OpenBLAS by its name, NULL when the library or the function is missing. */
+void *peri__blas_find (const char *symbol);
+/* Held around calls of OpenBLAS by a build that cannot be called from two threads at once: true then,
+   and the calls must be made by this thread alone.  Does nothing for other builds. */
+bool peri__blas_lock (void);
+void peri__blas_unlock (void);
+
 #endif

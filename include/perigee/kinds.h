@@ -7,7 +7,7 @@
      a   axis, 1-based in Lua, negative from the end      A  list of axes
      s   shape                 n  integer
      b   first and e last position along the axis: 1-based, included, negative from the end in Lua
-     f   number                k  boolean
+     f   number                k  boolean; a second one of a row goes where integers go
      m   one of the words after "=", set apart by "|"; the first is the default
      w   a window: an options table {size, stride, dilation, padding, output_padding, groups}
      W   the same, with a stride that is the size unless it is given
@@ -28,6 +28,10 @@
                      "x:t w:t b:t=0 activation:m=relu|leaky_relu|tanh|sigmoid slope:f=0.01"
 #define PERI_SLOPED  (peri_tensor *x, peri_tensor *y, double f), (PERI__IN2, .a.f = {f}), \
                      "x:t y:t slope:f=0.01"
+#define PERI_SOLVE   (peri_tensor *x, peri_tensor *y), (PERI__IN2), "a:t b:t"
+#define PERI_TRIANGULAR (peri_tensor *x, peri_tensor *y, bool lower, bool transpose), \
+                     (PERI__IN2, .a.keep = lower, .a.i = {transpose}), \
+                     "a:t b:t lower:k=true transpose:k=false"
 #define PERI_SELECT  (peri_tensor *x, peri_tensor *y, peri_tensor *z), (PERI__IN3), "condition:u x:t y:t"
 #define PERI_SLOPE   (peri_tensor *x, double f), (PERI__IN1, .a.f = {f}), "x:t slope:f=0.01"
 #define PERI_SCALED  (peri_tensor *x, double f), (PERI__IN1, .a.f = {f}), "x:t scale:f=1"

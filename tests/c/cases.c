@@ -516,6 +516,12 @@ static const struct { const char *row; bool (*make) (builder *b); } special[] = 
   {"nade", make_nade}, {"nade_grad", make_nade}, {"nade_sample", make_nade}, {"gibbs", make_gibbs},
   {"attention", make_attention}, {"attention_grad", make_attention},
   {"lstm", make_recurrent}, {"gru", make_recurrent},
+  {"cholesky", make_definite}, {"sqrtm", make_definite}, {"eigvalsh", make_definite},
+  {"eigh_packed", make_definite}, {"inverse", make_square}, {"logdet", make_square},
+  {"det_sign", make_square}, {"qr_q", make_rectangle}, {"svdvals", make_rectangle},
+  {"svd_packed", make_rectangle}, {"diagonal", make_rectangle}, {"trace", make_rectangle},
+  {"solve", make_system}, {"lyapunov", make_system}, {"solve_triangular", make_triangular},
+  {"diag_embed", make_vectors},
   {NULL, NULL},
 };
 

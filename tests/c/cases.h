@@ -60,5 +60,12 @@ bool make_gibbs (builder *b);
 /* Rows with a shape rule of their own. */
 bool make_attention (builder *b);
 bool make_recurrent (builder *b);
+/* Rows on matrices, in cases_linalg.c. */
+bool make_definite (builder *b);
+bool make_square (builder *b);
+bool make_rectangle (builder *b);
+bool make_system (builder *b);
+bool make_triangular (builder *b);
+bool make_vectors (builder *b);
 
 #endif
