@@ -83,28 +83,9 @@ by_fans("he_normal", math.sqrt(2), draw_normal, first_fan)
 by_fans("lecun_uniform", 1, uniform_of_std, first_fan)
 by_fans("lecun_normal", 1, draw_normal, first_fan)
 
--- One Newton-Schulz step: singular value s becomes s (3 - s^2) / 2.
-local function sharpen (x)
-  return x * 1.5 - x:matmul(x:transpose():matmul(x)) * 0.5
-end
-
--- The orthogonal factor of a tall matrix.  Scaled below norm 1, small singular values grow by 3/2 a
--- step and the error is squared at the end, so two steps from 1e-3 reach the precision of real.
-local function polar (x)
-  local columns = x.shape[2]
-  local eye = core.one_hot(core.arange(columns), columns)
-  local function gram () return x:transpose():matmul(x) end
-  x = x / math.sqrt(gram():abs():sum(1):max():item())
-  for _ = 1, 100 do
-    if (gram() - eye):abs():max():item() < 1e-3 then break end
-    x = sharpen(x)
-  end
-  return sharpen(sharpen(x))
-end
-
 ---A random orthogonal matrix (rows or columns, whichever are fewer, are orthonormal) times gain,
----uniform in Haar's measure: the polar factor of a Gaussian matrix.  Saxe et al. 2014; Chikuse
----2003, th. 2.2.1.
+---uniform in Haar's measure: the Q of a Gaussian matrix, with a positive diagonal of R.  Saxe et
+---al. 2014; Mezzadri 2007, "How to generate random matrices from the classical compact groups".
 ---@param given? {gain?: number}
 function initialiser.orthogonal (given)
   local gain = options.check("initialiser.orthogonal", given, {gain = "number?"}).gain or 1
@@ -112,9 +93,9 @@ function initialiser.orthogonal (given)
     local columns = shape[#shape]
     local rows = select(1, fans(shape))
     if rows < columns then
-      return (polar(rng:normal(columns, rows)):transpose() * gain):reshape(shape)
+      return (core.qr_q(rng:normal(columns, rows)):transpose() * gain):reshape(shape)
     end
-    return (polar(rng:normal(rows, columns)) * gain):reshape(shape)
+    return (core.qr_q(rng:normal(rows, columns)) * gain):reshape(shape)
   end
 end
 
