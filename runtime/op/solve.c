@@ -130,7 +130,7 @@ static int lost_pivot (const peri_real *lu, int n) {
 static int factor_lu (const peri__matrix_job *j, int64_t i, peri_real *lu, int *pivot) {
   int n = (int) j->m.rows, info;
   int wrong = peri__load_columns(&j->m, i, n, lu);
-  if (!wrong) j->lapack->getrf(&n, &n, lu, &n, pivot, &info);
+  if (!wrong && n > 0) j->lapack->getrf(&n, &n, lu, &n, pivot, &info);
   return wrong;
 }
 

@@ -109,7 +109,8 @@ check.test("sums that make no sense are named", function ()
     local given = table.pack(...)
     check.raises(function () einsum(table.unpack(given, 1, given.n)) end, pattern)
   end
-  fails("^einsum: 'ij,jk%->ik' on %(2, 3%), %(4, 5%): index 'j' is 3 in operand 1 and 4 in operand 2",
+  fails("^einsum: 'ij,jk%->ik' on %(2, 3%), %(4, 5%): index 'j' is 3 in operand 1 and 4 "
+    .. "in operand 2",
     "ij,jk->ik", x, y)
   fails("'ijk%->i' on %(2, 3%): operand 1 has 3 indices and its tensor 2 axes", "ijk->i", x)
   fails("index 'z' of the result is in no operand", "ij->iz", x)
