@@ -11,7 +11,7 @@
 #include "parallel.h"
 #include "perigee/tensor.h"
 
-enum { RUN = 16384, SIDE = 64, CHUNK = 65536 };
+enum { RUN = 16384, SIDE = 32, CHUNK = 65536 };
 
 typedef struct {
   int64_t shape, to, from;              /* of one axis: entries, and the steps in both arrays */

@@ -1,5 +1,6 @@
-/* Stable sorting of the rows of a packed (outer, n, inner) array: numbers become integers of the same
-   order, and pairs of them and their places are merged; of few wanted, the best are kept. */
+/* Stable sorting of the rows of a packed (outer, n, inner) array.  Numbers become integers of the same
+   order with their place behind, so that no two are equal; short rows are merged, long ones sorted
+   by digits, and of few wanted the best are kept. */
 
 #include "kernel/sort.h"
 
@@ -8,15 +9,16 @@
 #include "memory.h"
 #include "parallel.h"
 
-enum { RUN = 12, FEW = 64, CHUNKS = 16, CHUNK = 4096 };
+enum { RUN = 12, FEW = 64, LONG = 128, DIGIT = 8, CHUNKS = 16, CHUNK = 4096 };
 
 #ifdef PERI_DOUBLE
 typedef uint64_t word;
+__extension__ typedef unsigned __int128 item;
 #else
 typedef uint32_t word;
+typedef uint64_t item;          /* the key above, the place in the lowest PLACE bits */
 #endif
-
-typedef struct { word key; int32_t place; } item;
+enum { PLACE = 32 };
 
 typedef struct {
   const peri_real *x;
@@ -38,6 +40,10 @@ static word key_of (peri_real v, bool descending) {
   return descending ? ~bits : bits;
 }
 
+static item item_of (peri_real v, bool descending, int64_t i) {
+  return (item) key_of(v, descending) << PLACE | (item) (i + 1);
+}
+
 /* Sort a by insertion, RUN at a time, then merge runs between a and b; returns where the result is. */
 static item *merge_sort (item *a, item *b, int64_t n) {
   for (int64_t low = 0; low < n; low += RUN) {
@@ -45,7 +51,7 @@ static item *merge_sort (item *a, item *b, int64_t n) {
     for (int64_t i = low + 1; i < high; i++) {
       item v = a[i];
       int64_t j = i;
-      for (; j > low && a[j - 1].key > v.key; j--) a[j] = a[j - 1];
+      for (; j > low && a[j - 1] > v; j--) a[j] = a[j - 1];
       a[j] = v;
     }
   }
@@ -54,8 +60,9 @@ static item *merge_sort (item *a, item *b, int64_t n) {
       int64_t i = low, middle = low + run < n ? low + run : n, j = middle;
       int64_t end = middle + run < n ? middle + run : n, to = low;
       while (i < middle && j < end) {
-        bool right = a[j].key < a[i].key;
-        b[to++] = right ? a[j] : a[i];
+        item left = a[i], other = a[j];
+        bool right = other < left;
+        b[to++] = right ? other : left;
         j += right;
         i += !right;
       }
@@ -69,15 +76,30 @@ static item *merge_sort (item *a, item *b, int64_t n) {
   return a;
 }
 
+/* By the digits of the key from the lowest, between a and b; returns where the result is. */
+static item *digit_sort (item *a, item *b, int64_t n) {
+  for (int shift = PLACE; shift < PLACE + 8 * (int) sizeof(word); shift += DIGIT) {
+    const item mask = ((item) 1 << DIGIT) - 1;
+    int64_t start[(1 << DIGIT) + 1] = {0};
+    for (int64_t i = 0; i < n; i++) start[(size_t) (a[i] >> shift & mask) + 1]++;
+    for (int d = 0; d < 1 << DIGIT; d++) start[d + 1] += start[d];
+    for (int64_t i = 0; i < n; i++) b[start[(size_t) (a[i] >> shift & mask)]++] = a[i];
+    item *other = a;
+    a = b;
+    b = other;
+  }
+  return a;
+}
+
 /* The k first of a row, kept in order while it is read. */
 static void keep_few (const peri_real *x, int64_t n, int64_t step, int64_t k, bool descending,
                       item *best) {
   int64_t have = 0;
   for (int64_t i = 0; i < n; i++) {
-    item v = {key_of(x[i * step], descending), (int32_t) i + 1};
-    if (have == k && v.key >= best[k - 1].key) continue;
+    item v = item_of(x[i * step], descending, i);
+    if (have == k && v >= best[k - 1]) continue;
     int64_t j = have < k ? have++ : k - 1;
-    for (; j > 0 && best[j - 1].key > v.key; j--) best[j] = best[j - 1];
+    for (; j > 0 && best[j - 1] > v; j--) best[j] = best[j - 1];
     best[j] = v;
   }
 }
@@ -94,12 +116,13 @@ static void sort_chunk (void *arg, int64_t chunk) {
       keep_few(x, s->n, s->inner, s->k, s->descending, a);
     } else {
       for (int64_t i = 0; i < s->n; i++)
-        a[i] = (item) {key_of(x[i * s->inner], s->descending), (int32_t) i + 1};
-      sorted = merge_sort(a, a + s->n, s->n);
+        a[i] = item_of(x[i * s->inner], s->descending, i);
+      sorted = s->n < LONG ? merge_sort(a, a + s->n, s->n) : digit_sort(a, a + s->n, s->n);
     }
     for (int64_t i = 0; i < s->k; i++, to += s->inner) {
-      if (s->y) s->y[to] = x[(sorted[i].place - 1) * s->inner];
-      if (s->place) s->place[to] = sorted[i].place;
+      int32_t place = (int32_t) sorted[i];
+      if (s->y) s->y[to] = x[(place - 1) * s->inner];
+      if (s->place) s->place[to] = place;
     }
   }
 }

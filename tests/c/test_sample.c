@@ -231,25 +231,31 @@ static void test_sort (void **state) {
   each_case(PERI_OP_sort, check_sort);
 }
 
-/* Long rows, many equals, both zeros, infinities and NaN: counted, since equals must not be mixed. */
-static void test_sort_ties (void **state) {
+/* Many equals, both zeros, infinities and NaN, in short rows and in long ones. */
+static void check_ties (int n, bool down) {
   static const double drawn[] = {-1, 0, -0.0, 2, INFINITY, -INFINITY, NAN};
+  static bool seen[5000];
+  peri_tensor *x = peri_empty(PERI_REAL, dims(1, n));
+  for (int k = 0; k < n; k++) *element(x, k) = (peri_real) drawn[draw_integer(0, 6)];
+  peri_tensor *p = peri_argsort(x, 0, down);
+  memset(seen, 0, sizeof seen);
+  for (int k = 0; k < n; k++) {
+    int at = (int) value(p, k) - 1, next = k < n - 1 ? (int) value(p, k + 1) - 1 : -1;
+    assert_true(at >= 0 && at < n && !seen[at]);
+    seen[at] = true;
+    if (next < 0) continue;
+    double v = value(x, at), w = value(x, next);
+    assert_true(isnan(w) || (down ? v >= w : v <= w));
+    if (v == w || (isnan(v) && isnan(w))) assert_true(at < next);
+  }
+}
+
+static void test_sort_ties (void **state) {
   (void) state;
   for (int down = 0; down < 2; down++) {
     peri_scope s = peri_scope_open();
-    peri_tensor *x = peri_empty(PERI_REAL, dims(1, 1000));
-    for (int k = 0; k < 1000; k++) *element(x, k) = (peri_real) drawn[draw_integer(0, 6)];
-    peri_tensor *p = peri_argsort(x, 0, down);
-    bool seen[1000] = {false};
-    for (int k = 0; k < 1000; k++) {
-      int at = (int) value(p, k) - 1, next = k < 999 ? (int) value(p, k + 1) - 1 : -1;
-      assert_true(at >= 0 && at < 1000 && !seen[at]);
-      seen[at] = true;
-      if (next < 0) continue;
-      double v = value(x, at), w = value(x, next);
-      assert_true(isnan(w) || (down ? v >= w : v <= w));
-      if (v == w || (isnan(v) && isnan(w))) assert_true(at < next);
-    }
+    check_ties(1000, down);
+    check_ties(5000, down);
     peri_scope_close(s);
   }
 }
