@@ -2,34 +2,10 @@
 -- is added.
 
 local attention = require "perigee.nn.attention"
-local core = require "perigee.core"
 local initialiser = require "perigee.nn.initialiser"
-local linear = require "perigee.nn.linear"
 local mlp = require "perigee.nn.mlp"
+local layer_norm = require "perigee.nn.norm".layer_norm
 local options = require "perigee.options"
-
-local EPS <const> = 1e-5
-
--- x to mean 0 and variance 1 on its last axis, then scaled and shifted.  Ba et al. 2016.
-local normalise = core.layer_norm or function (x, weight, bias)
-  local centred = x - x:mean(-1, true)
-  return centred * (centred:square():mean(-1, true) + EPS):rsqrt() * weight + bias
-end
-
----@class LayerNorm
----@field weight userdata (size)
----@field bias userdata (size)
-local Norm = {}
-Norm.__index = Norm
-
-function Norm:__call (x) return normalise(x, self.weight, self.bias) end
-
-local function norm (size)
-  local _ <close> = core.scope()
-  return setmetatable({
-    weight = linear.parameter(core.ones(size)), bias = linear.parameter(core.zeros(size)),
-  }, Norm)
-end
 
 ---@class TransformerBlock
 ---@field attention Attention
@@ -73,7 +49,8 @@ local function transformer_block (given)
   local o = options.check("nn.transformer_block", given, known)
   local weight = o.weight or initialiser.normal {std = 0.02}
   local self = {
-    before_attention = norm(o.inputs), before_mlp = norm(o.inputs),
+    before_attention = layer_norm {channels = o.inputs},
+    before_mlp = layer_norm {channels = o.inputs},
     attention = attention {
       inputs = o.inputs, heads = o.heads, causal = o.causal, positions = o.positions,
       weight = weight, rng = o.rng:fork "attention",
@@ -84,7 +61,7 @@ local function transformer_block (given)
     },
   }
   if o.context then
-    self.before_cross = norm(o.inputs)
+    self.before_cross = layer_norm {channels = o.inputs}
     self.cross = attention {
       inputs = o.inputs, heads = o.heads, context = o.context, weight = weight,
       rng = o.rng:fork "cross",
