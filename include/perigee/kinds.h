@@ -123,6 +123,12 @@
                      (.nin = 6, .in = (peri_tensor *[]) {x, h, wx, wh, b, bh}), \
                      "x:t h:t wx:t wh:t b:t bh:t"
 #define PERI_CLASSES (peri_tensor *x, int64_t size), (PERI__IN1, .a.i = {size}), "index:i classes:n"
+#define PERI_CONVOLVE (peri_tensor *x, peri_tensor *w, peri_tensor *b, peri_window window), \
+                     (.nin = 3, .in = (peri_tensor *[]) {x, w, b}, .a.window = window), \
+                     "x:t w:t b:t=0 window:w?"
+#define PERI_CORRELATE (peri_tensor *x, peri_tensor *g, peri_window window), \
+                     (.nin = 2, .in = (peri_tensor *[]) {x, g}, .a.window = window), \
+                     "x:t g:t window:w?"
 
 /* normalisation: numbers eps and groups behind one weight and one bias a channel */
 #define PERI_NORM    (peri_tensor *x, peri_tensor *y, peri_tensor *z, double eps), \

@@ -522,6 +522,9 @@ static const struct { const char *row; bool (*make) (builder *b); } special[] = 
   {"svd_packed", make_rectangle}, {"diagonal", make_rectangle}, {"trace", make_rectangle},
   {"solve", make_system}, {"lyapunov", make_system}, {"solve_triangular", make_triangular},
   {"diag_embed", make_vectors},
+  {"conv", make_conv},
+  {"conv_transpose", make_conv_transpose},
+  {"conv_weight", make_conv_weight},
   {NULL, NULL},
 };
 

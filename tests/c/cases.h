@@ -67,5 +67,9 @@ bool make_rectangle (builder *b);
 bool make_system (builder *b);
 bool make_triangular (builder *b);
 bool make_vectors (builder *b);
+/* cases_conv.c */
+bool make_conv (builder *b);
+bool make_conv_transpose (builder *b);
+bool make_conv_weight (builder *b);
 
 #endif
