@@ -48,10 +48,10 @@ static const geometry geometries[] = {
 static geometry enlarge (geometry g) {
   bool whole = true;
   for (int a = 0; a < g.axes; a++) whole &= g.x[a] == g.k[a];
-  for (int a = 0; a < g.axes && !whole; a++) g.x[a] *= g.axes == 1 ? 60 : g.axes == 2 ? 6 : 3;
-  if (g.groups > 1 && g.groups == g.in) g.groups *= 20;
-  if (g.in > 1) g.in *= 20;
-  if (g.out > 1) g.out *= 20;
+  for (int a = 0; a < g.axes && !whole; a++) g.x[a] *= g.axes == 1 ? 40 : g.axes == 2 ? 5 : 3;
+  if (g.groups > 1 && g.groups == g.in) g.groups *= 16;
+  if (g.in > 1) g.in *= 16;
+  if (g.out > 1) g.out *= 16;
   if (g.batch > 1) g.batch *= 5;
   return g;
 }
