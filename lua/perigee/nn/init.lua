@@ -3,6 +3,7 @@
 
 local batch_norm = require "perigee.nn.batch_norm"
 local flow_norm = require "perigee.nn.flow_norm"
+local conv = require "perigee.nn.conv"
 local linear = require "perigee.nn.linear"
 local modulate = require "perigee.nn.modulate"
 local norm = require "perigee.nn.norm"
@@ -13,6 +14,9 @@ local walk = require "perigee.nn.walk"
 return {
   linear = linear.linear,
   parameter = linear.parameter,
+  conv = conv.conv,
+  conv_transpose = conv.conv_transpose,
+  pixel_mask = conv.pixel_mask,
   mlp = require "perigee.nn.mlp",
   layer_norm = norm.layer_norm,
   rms_norm = norm.rms_norm,
