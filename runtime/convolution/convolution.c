@@ -132,8 +132,16 @@ static void cut (job *j, const piece *all) {
 /* --- choosing --- */
 
 /* Channels of a result, or of one of the arrays that a weight comes from, below which oneDNN's
-   kernels, which compute 16 at once, fall behind matrix products. */
-enum { FEW = 8 };
+   kernels, which compute 16 at once, fall behind matrix products (11 against 40 to 80 GFLOP/s for
+   one).  With a stride its weights do too, when a gathered row is LONG (125 against 150). */
+enum { FEW = 8, LONG = 256 };
+
+static bool wants_products (const job *j) {
+  const peri__conv *c = &j->piece[0].c;
+  if (c->groups > 1) return false;
+  if (j->task == PERI__CONV_INPUT) return c->in < FEW;
+  return j->task == PERI__CONV_WEIGHT && volume(c->stride) > 1 && volume(c->k) * c->in >= LONG;
+}
 
 /* A primitive for every piece, all with one layout of weights; false when there are none. */
 static bool find_primitives (job *j) {
@@ -161,8 +169,7 @@ static bool choose (job *j) {
   pthread_once(&once, read_environment);
   j->how = c->groups > 1 && c->groups == c->in && c->groups == c->out ? BY_CHANNELS : BY_LIBRARY;
   if (j->how == BY_CHANNELS) return true;
-  bool few = c->groups == 1 && j->task == PERI__CONV_INPUT && c->in < FEW;
-  if (!portable_only && !few && find_primitives(j)) return true;
+  if (!portable_only && !wants_products(j) && find_primitives(j)) return true;
   release_primitives(j);
   j->how = BY_PRODUCTS;
   j->scratch_bytes = 0;
@@ -187,10 +194,7 @@ static void run_piece (void *arg, int64_t chunk) {
   int slot = take_slot(j);
   void *scratch = j->scratch ? j->scratch + (size_t) slot * j->scratch_bytes : NULL;
   if (j->how == BY_LIBRARY) {
-    if (j->task == PERI__CONV_INPUT && !peri__dnnconv_run(p->library, p->x, p->w, p->y, NULL, scratch))
-      atomic_store(&j->failed, 1);
-    if (j->task != PERI__CONV_INPUT && !peri__dnnconv_run(p->library, p->x, p->w, p->y, j->bias, scratch))
-      atomic_store(&j->failed, 1);
+    if (!peri__dnnconv_run(p->library, p->x, p->w, p->y, j->bias, scratch)) atomic_store(&j->failed, 1);
     if (j->task == PERI__CONV_INPUT && j->bias)
       peri__add_rows(p->x, p->c.batch * volume(p->c.x), p->c.in, j->bias);
   } else if (j->how == BY_CHANNELS) {

@@ -1,8 +1,6 @@
 /* Convolution where every channel has a filter of its own: no product of matrices, so a loop over
    channels, which stand side by side. */
 
-#include <string.h>
-
 #include "convolution/im2col.h"
 #include "kernel/dispatch.h"
 
@@ -59,24 +57,42 @@ void sum_taps (const peri__conv *c, bool in_x, const peri_real *from, const peri
   }
 }
 
-/* w[tap] = the sum over positions of x y */
+/* sum += the products of x and y along one row of y that tap k meets, its start at `x` and `y` */
+static inline __attribute__((always_inline))
+void sum_row (const peri__conv *c, int64_t k, const peri_real *x, const peri_real *y, int64_t width,
+              peri_real *sum) {
+  int64_t s = c->stride[2], shift = k * c->dilation[2] - c->low[2];
+  int64_t from = shift < 0 ? (-shift + s - 1) / s : 0;
+  int64_t to = c->x[2] > shift ? (c->x[2] - 1 - shift) / s + 1 : 0;
+  if (to > c->y[2]) to = c->y[2];
+  for (int64_t o = from; o < to; o++) {
+    const peri_real *a = x + (o * s + shift) * c->in, *b = y + o * c->in;
+    for (int64_t j = 0; j < width; j++) sum[j] += a[j] * b[j];
+  }
+}
+
+/* w[tap] = the sum over positions of x y, image by image, so that an image is read from the
+   cache */
 static inline __attribute__((always_inline))
 void sum_positions (const peri__conv *c, const peri_real *x, const peri_real *y, peri_real *w,
                     int64_t first, int64_t width) {
-  int64_t positions = c->batch * c->y[0] * c->y[1] * c->y[2], k[3], channels = c->in;
-  for (k[0] = 0; k[0] < c->k[0]; k[0]++)
-    for (k[1] = 0; k[1] < c->k[1]; k[1]++)
-      for (k[2] = 0; k[2] < c->k[2]; k[2]++, w += channels) {
-        peri_real sum[BLOCK] = {0};
-        for (int64_t p = 0; p < positions; p++) {
-          place at = place_of(p, c->y);
-          int64_t i = meet(c, true, &at, k);
-          if (i < 0) continue;
-          const peri_real *a = x + i * channels + first, *b = y + p * channels + first;
-          for (int64_t j = 0; j < width; j++) sum[j] += a[j] * b[j];
+  int64_t taps = c->k[0] * c->k[1] * c->k[2], channels = c->in;
+  for (int64_t k = 0; k < taps; k++)
+    for (int64_t j = 0; j < width; j++) w[k * channels + first + j] = 0;
+  for (int64_t n = 0; n < c->batch; n++)
+    for (int64_t k = 0; k < taps; k++) {
+      peri_real sum[BLOCK] = {0};
+      int64_t k0 = k / c->k[2] / c->k[1], k1 = k / c->k[2] % c->k[1];
+      for (int64_t o0 = 0; o0 < c->y[0]; o0++)
+        for (int64_t o1 = 0; o1 < c->y[1]; o1++) {
+          int64_t i0 = o0 * c->stride[0] + k0 * c->dilation[0] - c->low[0];
+          int64_t i1 = o1 * c->stride[1] + k1 * c->dilation[1] - c->low[1];
+          if (i0 < 0 || i0 >= c->x[0] || i1 < 0 || i1 >= c->x[1]) continue;
+          sum_row(c, k % c->k[2], x + ((n * c->x[0] + i0) * c->x[1] + i1) * c->x[2] * channels + first,
+                  y + ((n * c->y[0] + o0) * c->y[1] + o1) * c->y[2] * channels + first, width, sum);
         }
-        memcpy(w + first, sum, (size_t) width * sizeof *w);
-      }
+      for (int64_t j = 0; j < width; j++) w[k * channels + first + j] += sum[j];
+    }
 }
 
 PERI__BODY depthwise_body (peri__conv_task task, const peri__conv *c, peri_real *x, peri_real *w,

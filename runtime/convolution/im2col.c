@@ -9,7 +9,7 @@
 #include "blas.h"
 #include "kernel/dispatch.h"
 
-enum { PANEL = 1 << 16, MOSTROWS = 4096 };
+enum { PANEL = 1 << 17, MOSTROWS = 4096 };
 
 /* A run of output positions of one row: [from, to) along the last axis of row (n, o0, o1). */
 typedef struct {
