@@ -133,13 +133,15 @@ static int l_threads (lua_State *L) {
 
 /* peri.cpu() */
 static int l_cpu (lua_State *L) {
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
   lua_pushstring(L, peri_cpu_level());
   lua_setfield(L, -2, "level");
   lua_pushstring(L, peri_cpu_name());
   lua_setfield(L, -2, "name");
   lua_pushstring(L, peri_blas_name());
   lua_setfield(L, -2, "blas");
+  lua_pushstring(L, peri_conv_name());
+  lua_setfield(L, -2, "convolution");
   return 1;
 }
 

@@ -122,5 +122,6 @@ void peri_set_threads (int n);           /* results do not depend on it; n >= 1 
 const char *peri_cpu_level (void);       /* "x86-64-v4": the kernels in use */
 const char *peri_cpu_name (void);
 const char *peri_blas_name (void);       /* the library of matrix products; loads it */
+const char *peri_conv_name (void);       /* what computes convolutions; loads it */
 
 #endif

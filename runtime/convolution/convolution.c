@@ -5,12 +5,14 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "blas.h"
 #include "convolution/dnnconv.h"
 #include "convolution/im2col.h"
+#include "dnn.h"
 #include "memory.h"
 #include "parallel.h"
 
@@ -50,6 +52,15 @@ static void read_environment (void) {
 void peri__conv_portable_only (bool only) {
   pthread_once(&once, read_environment);
   portable_only = only;
+}
+
+const char *peri_conv_name (void) {
+  static char name[160];
+  pthread_once(&once, read_environment);
+  if (portable_only || sizeof(peri_real) != sizeof(float)) return "portable";
+  if (peri__dnn_ready()) return peri__dnn_name();
+  snprintf(name, sizeof name, "portable, oneDNN is %s", peri__dnn_name());
+  return name;
 }
 
 static int64_t volume (const int64_t size[3]) { return size[0] * size[1] * size[2]; }

@@ -40,7 +40,8 @@ function env.run (argv)
     { "perigee", string.format("%s, %s, numeric version %d", facts.perigee, facts.precision,
       code.numeric_version) },
     { "lua", facts.lua }, { "host", facts.host }, { "cpu", facts.cpu },
-    { "kernels", facts.kernels }, { "blas", facts.blas }, { "threads", tostring(facts.threads) },
+    { "kernels", facts.kernels }, { "blas", facts.blas },
+    { "conv", core.cpu().convolution }, { "threads", tostring(facts.threads) },
   }
   if ram.MemTotal then
     rows[#rows + 1] = { "memory", string.format("%s, %s available", text.bytes(ram.MemTotal),
