@@ -25,6 +25,19 @@ peri_tensor *peri__map (const peri_call *c, peri__loop *loop, peri_dtype type);
     const V zero = {0}, one = zero + 1, a = zero + (peri_real) arg[0], b = zero + (peri_real) arg[1]; \
     int64_t i = 0; \
     (void) one, (void) a, (void) b; \
+    for (; i + 2 * W <= n; i += 2 * W) {    /* two at once: a formula is one chain of dependent steps */ \
+      V first; \
+      { \
+        PERI__LOAD##nin(V, sizeof(V)) \
+        first = (formula); \
+      } \
+      i += W; \
+      PERI__LOAD##nin(V, sizeof(V)) \
+      i -= W; \
+      x = (formula); \
+      memcpy(out + i, &first, sizeof first); \
+      memcpy(out + i + W, &x, sizeof x); \
+    } \
     for (; i + W <= n; i += W) { \
       PERI__LOAD##nin(V, sizeof(V)) \
       x = (formula); \

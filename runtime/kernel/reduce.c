@@ -11,7 +11,7 @@
 #include "memory.h"
 #include "parallel.h"
 
-enum { LANES = 16, PIECE = 16384, COLUMNS = 1024 };
+enum { LANES = 16, PIECE = 16384, COLUMNS = 256, AREA = 65536 };
 
 typedef struct {
   peri__fold fold;
@@ -233,7 +233,7 @@ bool peri__reduce (peri__fold fold, const peri_real *x, int64_t outer, int64_t n
     y[i] = fold == PERI__PROD || fold == PERI__ALL;
   if (n == 0 || outer * inner == 0) return true;
   j.columns = (inner + COLUMNS - 1) / COLUMNS;
-  j.length = inner == 1 ? PIECE : PIECE / (inner < COLUMNS ? inner : COLUMNS) + 1;
+  j.length = inner == 1 ? PIECE : AREA / (inner < COLUMNS ? inner : COLUMNS);
   j.pieces = (n + j.length - 1) / j.length;
   size_t size = 2 * (size_t) (outer * j.pieces * inner) * sizeof *j.part;
   if (j.pieces > 1) {

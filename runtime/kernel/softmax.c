@@ -5,6 +5,7 @@
 #include "kernel/softmax.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernel/vector.h"
@@ -25,8 +26,35 @@ static inline double finite_or_zero (double m) {
   return m - m == 0 ? m : 0;
 }
 
-/* out = e^(x - m); returns the sum */
 #define PERI__ROWS(L) \
+  /* out = e^(x - m), m one number or one for each element; two vectors at once (see map.h) */ \
+  PERI__TARGET_##L static inline __attribute__((always_inline)) void exp_block_##L \
+      (int64_t n, const peri_real *x, const peri_real *m, bool many, peri_real *out) { \
+    typedef real_##L V; \
+    enum { W = sizeof(V) / sizeof(peri_real) }; \
+    int64_t i = 0; \
+    for (; i + 2 * W <= n; i += 2 * W) { \
+      LOAD(a, x + i, W) LOAD(b, x + i + W, W) \
+      V p = (V) {0} + m[0], q = p; \
+      if (many) { \
+        memcpy(&p, m + i, sizeof p); \
+        memcpy(&q, m + i + W, sizeof q); \
+      } \
+      a = vexp(a - p); \
+      b = vexp(b - q); \
+      STORE(out + i, a, W); \
+      STORE(out + i + W, b, W); \
+    } \
+    while (i < n) { \
+      int64_t count = n - i < W ? n - i : W; \
+      LOAD(a, x + i, count) \
+      V p = (V) {0} + m[0]; \
+      if (many) memcpy(&p, m + i, (size_t) count * sizeof(peri_real)); \
+      a = vexp(a - p); \
+      STORE(out + i, a, count); \
+      i += count; \
+    } \
+  } \
   PERI__TARGET_##L static inline __attribute__((always_inline)) void add_block_##L \
       (int64_t n, const peri_real *x, double *lane) { \
     int64_t i = 0; \
@@ -37,30 +65,31 @@ static inline double finite_or_zero (double m) {
   PERI__TARGET_##L static double row_max_##L (int64_t n, const peri_real *x) { \
     typedef real_##L V; \
     enum { W = sizeof(V) / sizeof(peri_real) }; \
-    V best = (V) {0} + x[0]; \
-    peri_real lane[sizeof(V) / sizeof(peri_real)], m; \
+    V best[4]; \
+    peri_real lane[W], m = x[0]; \
     int64_t i = 0; \
-    for (; i + W <= n; i += W) { \
-      LOAD(v, x + i, W) \
-      best = vmax(v, best); \
-    } \
-    memcpy(lane, &best, sizeof best); \
-    m = lane[0]; \
-    for (int64_t j = 1; j < W; j++) m = lane[j] <= m || m != m ? m : lane[j]; \
+    for (int j = 0; j < 4; j++) best[j] = (V) {0} + m; \
+    for (; i + 4 * W <= n; i += 4 * W) \
+      for (int j = 0; j < 4; j++) { \
+        LOAD(v, x + i + j * W, W) \
+        best[j] = vmax(v, best[j]); \
+      } \
+    best[0] = vmax(vmax(best[0], best[1]), vmax(best[2], best[3])); \
+    memcpy(lane, best, sizeof lane); \
+    for (int j = 0; j < W; j++) m = lane[j] <= m || m != m ? m : lane[j]; \
     for (; i < n; i++) m = x[i] <= m || m != m ? m : x[i]; \
     return (double) m; \
   } \
+  /* out = e^(x - m), when it is wanted; returns the sum */ \
   PERI__TARGET_##L static double row_exp_##L (int64_t n, const peri_real *x, double max, \
                                               peri_real *out) { \
-    typedef real_##L V; \
-    enum { W = sizeof(V) / sizeof(peri_real) }; \
     const peri_real m = (peri_real) max; \
     double lane[LANES] = {0}; \
     peri_real buf[BLOCK]; \
     for (int64_t at = 0; at < n; at += BLOCK) { \
-      int64_t size = n - at < BLOCK ? n - at : BLOCK, i; \
+      int64_t size = n - at < BLOCK ? n - at : BLOCK; \
       peri_real *to = out ? out + at : buf; \
-      EACH(size, LOAD(v, x + at + i, count) v = vexp(v - m); STORE(to + i, v, count);) \
+      exp_block_##L(size, x + at, &m, false, to); \
       add_block_##L(size, to, lane); \
     } \
     for (int w = LANES / 2; w > 0; w /= 2) \
@@ -95,8 +124,7 @@ static inline double finite_or_zero (double m) {
     } \
     for (int64_t k = 0; k < n; k++) { \
       const peri_real *p = x + k * step; \
-      EACH(width, LOAD(v, p + i, count) LOAD(b, m + i, count) v = vexp(v - b); \
-           STORE(e + i, v, count);) \
+      exp_block_##L(width, p, m, true, e); \
       for (i = 0; i < width; i++) sum[i] += (double) e[i]; \
     } \
   } \
@@ -104,13 +132,10 @@ static inline double finite_or_zero (double m) {
   PERI__TARGET_##L static void columns_exp_##L (int64_t n, int64_t step, int64_t width, \
                                                 const peri_real *x, const peri_real *m, \
                                                 const peri_real *r, peri_real *y) { \
-    typedef real_##L V; \
-    enum { W = sizeof(V) / sizeof(peri_real) }; \
-    for (int64_t k = 0, i; k < n; k++) { \
-      const peri_real *p = x + k * step; \
+    for (int64_t k = 0; k < n; k++) { \
       peri_real *q = y + k * step; \
-      EACH(width, LOAD(v, p + i, count) LOAD(b, m + i, count) LOAD(c, r + i, count) \
-           v = vexp(v - b) * c; STORE(q + i, v, count);) \
+      exp_block_##L(width, x + k * step, m, true, q); \
+      for (int64_t i = 0; i < width; i++) q[i] *= r[i]; \
     } \
   } \
   PERI__TARGET_##L static void columns_exp_minus_##L (int64_t n, int64_t step, int64_t width, \
