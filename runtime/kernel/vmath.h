@@ -82,7 +82,7 @@ PERI__EXPONENTIAL(v4)
   PERI__INLINE(L) real_##L verf_own_##L (real_##L x) { \
     real_##L s = x * x, y = vlimit_##L(vabs(x), 0, 4); \
     real_##L far = 1 - vexp_own_##L(vpoly(y, LOG_ERFC)); \
-    real_##L near = x * 1.12837916709551257390f + x * (s * vpoly(s, ERF)); \
+    real_##L near = x + x * (0.12837916709551257390f + s * vpoly(s, ERF));  /* 2/sqrt(pi) - 1 */ \
     return vselect(y < 0.92f, near, vselect(x < 0, -far, far)); \
   }
 PERI__SIGMOIDAL(v2)
