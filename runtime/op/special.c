@@ -108,8 +108,9 @@ void peri__log_i0_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
 PERI_MAP(logaddexp, 2, vmax(x, y) + vlog1p(vexp(-vabs(DIFFERENCE(x, y)))))
 void peri__logaddexp_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
   peri_tensor *x = peri_input(n, 0), *y = peri_input(n, 1);
-  peri_tensor *d = peri_where(peri_is_finite(peri_sub(x, y)), peri_sub(x, y),
-                              peri_sub(peri_cast(peri_gt(x, y), PERI_REAL), peri_cast(peri_lt(x, y), PERI_REAL)));
+  peri_tensor *d = peri_sub(x, y), *up = peri_cast(peri_gt(x, y), PERI_REAL);
+  peri_tensor *order = peri_sub(up, peri_cast(peri_lt(x, y), PERI_REAL));
+  d = peri_where(peri_is_finite(d), d, scale(order, 1e30));      /* infinities: 1 and 0, or halves */
   if (peri_wanted(n, 0)) dx[0] = peri_mul(g, peri_sigmoid(d));
   if (peri_wanted(n, 1)) dx[1] = peri_mul(g, peri_sigmoid(peri_neg(d)));
 }

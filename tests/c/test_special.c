@@ -138,6 +138,17 @@ static void test_logarithms (void **state) {
   assert_true(value(peri_logaddexp(low, x), 0) == 3);
   assert_true(value(peri_logaddexp(high, low), 0) == INFINITY);
   assert_true(isnan(value(peri_logaddexp(peri_number(NAN), low), 0)));
+  const double pairs[][3] = {{-INFINITY, 3, 0}, {3, -INFINITY, 1}, {INFINITY, -INFINITY, 1},
+                             {-INFINITY, -INFINITY, 0.5}};
+  for (int i = 0; i < 4; i++) {                  /* a masked term takes no gradient, and no NaN */
+    peri_tensor *in[] = {peri_full(PERI_REAL, dims(0), pairs[i][0]),
+                         peri_full(PERI_REAL, dims(0), pairs[i][1])}, *g[2];
+    peri_require_grad(in[0], true);
+    peri_require_grad(in[1], true);
+    peri_grad(peri_logaddexp(in[0], in[1]), NULL, 2, in, 0, g);
+    expect_no_failure("logaddexp");
+    assert_true(value(g[0], 0) == pairs[i][2] && value(g[1], 0) == 1 - pairs[i][2]);
+  }
   peri_scope_close(s);
 }
 
