@@ -55,28 +55,56 @@ static peri_tensor **check_partner (lua_State *L, int i, int n, bool may_lack) {
   return list;
 }
 
+/* A list of n numbers in an option, or NULL when it is absent.  Raw access, as for tensors. */
+static const double *numbers_field (lua_State *L, int i, const char *name, int n) {
+  lua_pushstring(L, name);
+  int type = lua_rawget(L, i);
+  if (type == LUA_TNIL) return NULL;
+  if (type != LUA_TTABLE)
+    peri__bad_argument(L, i, "option %s is a %s; give a list of numbers", name, lua_typename(L, type));
+  if (lua_rawlen(L, -1) != (lua_Unsigned) n)
+    peri__bad_argument(L, i, "option %s has %d numbers for %d parameters", name,
+                       (int) lua_rawlen(L, -1), n);
+  double *list = lua_newuserdatauv(L, (size_t) (n + 1) * sizeof *list, 0);
+  for (int k = 1; k <= n; k++) {
+    if (lua_rawgeti(L, -2, k) != LUA_TNUMBER)
+      peri__bad_argument(L, i, "option %s: entry %d is a %s; give a number", name, k,
+                         luaL_typename(L, -1));
+    list[k - 1] = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+  }
+  return list;
+}
+
 static int finish (lua_State *L, peri_status status) {
   return status ? peri__raise(L) : 0;
 }
 
 /* --- functions: options are read first, since reading them may run code of the script --- */
 
-/* adam(parameters, gradients, m, v, {lr, beta1, beta2, eps, decay, scale, eps_hat}, t) */
+/* Every table of options may hold rates and decays, a number for each parameter. */
+
+/* adam(parameters, gradients, m, v, top or nil, last or nil,
+        {lr, beta1, beta2, eps, decay, scale, eps_hat}, t) */
 static int l_adam (lua_State *L) {
   int n;
-  luaL_checktype(L, 5, LUA_TTABLE);
+  luaL_checktype(L, 7, LUA_TTABLE);
   peri_adam o = {
-    .lr = number_field(L, 5, "lr"), .beta1 = number_field(L, 5, "beta1"),
-    .beta2 = number_field(L, 5, "beta2"), .eps = number_field(L, 5, "eps"),
-    .decay = number_field(L, 5, "decay"), .scale = number_field(L, 5, "scale"),
-    .eps_hat = flag_field(L, 5, "eps_hat")
+    .lr = number_field(L, 7, "lr"), .beta1 = number_field(L, 7, "beta1"),
+    .beta2 = number_field(L, 7, "beta2"), .eps = number_field(L, 7, "eps"),
+    .decay = number_field(L, 7, "decay"), .scale = number_field(L, 7, "scale"),
+    .eps_hat = flag_field(L, 7, "eps_hat")
   };
-  int64_t t = luaL_checkinteger(L, 6);
+  int64_t t = luaL_checkinteger(L, 8);
   peri_tensor **p = check_list(L, 1, &n);
   peri_tensor **g = check_partner(L, 2, n, false);
   peri_tensor **m = check_partner(L, 3, n, false);
   peri_tensor **v = check_partner(L, 4, n, false);
-  return finish(L, peri_adam_step(n, p, g, m, v, &o, t));
+  peri_tensor **top = check_partner(L, 5, n, true);
+  peri_tensor **last = check_partner(L, 6, n, true);
+  o.rates = numbers_field(L, 7, "rates", n);
+  o.decays = numbers_field(L, 7, "decays", n);
+  return finish(L, peri_adam_step(n, p, g, m, v, top, last, &o, t));
 }
 
 /* sgd(parameters, gradients, velocities or nil, {lr, momentum, decay, scale, nesterov}) */
@@ -91,25 +119,108 @@ static int l_sgd (lua_State *L) {
   peri_tensor **p = check_list(L, 1, &n);
   peri_tensor **g = check_partner(L, 2, n, false);
   peri_tensor **u = check_partner(L, 3, n, true);
+  o.rates = numbers_field(L, 4, "rates", n);
+  o.decays = numbers_field(L, 4, "decays", n);
   return finish(L, peri_sgd_step(n, p, g, u, &o));
 }
 
 /* rmsprop(parameters, gradients, v, means or nil, velocities or nil,
-           {lr, rho, eps, momentum, scale, eps_inside}) */
+           {lr, rho, eps, momentum, decay, scale, eps_inside}) */
 static int l_rmsprop (lua_State *L) {
   int n;
   luaL_checktype(L, 6, LUA_TTABLE);
   peri_rmsprop o = {
     .lr = number_field(L, 6, "lr"), .rho = number_field(L, 6, "rho"),
     .eps = number_field(L, 6, "eps"), .momentum = number_field(L, 6, "momentum"),
-    .scale = number_field(L, 6, "scale"), .eps_inside = flag_field(L, 6, "eps_inside")
+    .scale = number_field(L, 6, "scale"), .decay = number_field(L, 6, "decay"), .eps_inside = flag_field(L, 6, "eps_inside")
   };
   peri_tensor **p = check_list(L, 1, &n);
   peri_tensor **g = check_partner(L, 2, n, false);
   peri_tensor **v = check_partner(L, 3, n, false);
   peri_tensor **mean = check_partner(L, 4, n, true);
   peri_tensor **u = check_partner(L, 5, n, true);
+  o.rates = numbers_field(L, 6, "rates", n);
+  o.decays = numbers_field(L, 6, "decays", n);
   return finish(L, peri_rmsprop_step(n, p, g, v, mean, u, &o));
+}
+
+/* adagrad(parameters, gradients, v, {lr, eps, decay, scale}) */
+static int l_adagrad (lua_State *L) {
+  int n;
+  luaL_checktype(L, 4, LUA_TTABLE);
+  peri_adaptive o = {
+    .lr = number_field(L, 4, "lr"), .eps = number_field(L, 4, "eps"),
+    .decay = number_field(L, 4, "decay"), .scale = number_field(L, 4, "scale")
+  };
+  peri_tensor **p = check_list(L, 1, &n);
+  peri_tensor **g = check_partner(L, 2, n, false);
+  peri_tensor **v = check_partner(L, 3, n, false);
+  o.rates = numbers_field(L, 4, "rates", n);
+  o.decays = numbers_field(L, 4, "decays", n);
+  return finish(L, peri_adagrad_step(n, p, g, v, &o));
+}
+
+/* adadelta(parameters, gradients, v, x, {lr, rho, eps, decay, scale}) */
+static int l_adadelta (lua_State *L) {
+  int n;
+  luaL_checktype(L, 5, LUA_TTABLE);
+  peri_adaptive o = {
+    .lr = number_field(L, 5, "lr"), .rho = number_field(L, 5, "rho"),
+    .eps = number_field(L, 5, "eps"), .decay = number_field(L, 5, "decay"),
+    .scale = number_field(L, 5, "scale")
+  };
+  peri_tensor **p = check_list(L, 1, &n);
+  peri_tensor **g = check_partner(L, 2, n, false);
+  peri_tensor **v = check_partner(L, 3, n, false);
+  peri_tensor **x = check_partner(L, 4, n, false);
+  o.rates = numbers_field(L, 5, "rates", n);
+  o.decays = numbers_field(L, 5, "decays", n);
+  return finish(L, peri_adadelta_step(n, p, g, v, x, &o));
+}
+
+/* adamax(parameters, gradients, m, u, {lr, beta1, beta2, eps, decay, scale}, t) */
+static int l_adamax (lua_State *L) {
+  int n;
+  luaL_checktype(L, 5, LUA_TTABLE);
+  peri_adaptive o = {
+    .lr = number_field(L, 5, "lr"), .beta1 = number_field(L, 5, "beta1"),
+    .beta2 = number_field(L, 5, "beta2"), .eps = number_field(L, 5, "eps"),
+    .decay = number_field(L, 5, "decay"), .scale = number_field(L, 5, "scale")
+  };
+  int64_t t = luaL_checkinteger(L, 6);
+  peri_tensor **p = check_list(L, 1, &n);
+  peri_tensor **g = check_partner(L, 2, n, false);
+  peri_tensor **m = check_partner(L, 3, n, false);
+  peri_tensor **u = check_partner(L, 4, n, false);
+  o.rates = numbers_field(L, 5, "rates", n);
+  o.decays = numbers_field(L, 5, "decays", n);
+  return finish(L, peri_adamax_step(n, p, g, m, u, &o, t));
+}
+
+/* lion(parameters, gradients, m, {lr, beta1, beta2, decay, scale}) */
+static int l_lion (lua_State *L) {
+  int n;
+  luaL_checktype(L, 4, LUA_TTABLE);
+  peri_adaptive o = {
+    .lr = number_field(L, 4, "lr"), .beta1 = number_field(L, 4, "beta1"),
+    .beta2 = number_field(L, 4, "beta2"), .decay = number_field(L, 4, "decay"),
+    .scale = number_field(L, 4, "scale")
+  };
+  peri_tensor **p = check_list(L, 1, &n);
+  peri_tensor **g = check_partner(L, 2, n, false);
+  peri_tensor **m = check_partner(L, 3, n, false);
+  o.rates = numbers_field(L, 4, "rates", n);
+  o.decays = numbers_field(L, 4, "decays", n);
+  return finish(L, peri_lion_step(n, p, g, m, &o));
+}
+
+/* accumulate(sums, tensors, factor) */
+static int l_accumulate (lua_State *L) {
+  int n;
+  double factor = luaL_checknumber(L, 3);
+  peri_tensor **x = check_list(L, 1, &n);
+  peri_tensor **y = check_partner(L, 2, n, false);
+  return finish(L, peri_accumulate(n, x, y, factor));
 }
 
 /* ema(averages, parameters, decay) */
@@ -142,7 +253,8 @@ static int l_norm (lua_State *L) {
 int peri__open_fused (lua_State *L) {
   static const luaL_Reg functions[] = {
     {"adam", l_adam}, {"sgd", l_sgd}, {"rmsprop", l_rmsprop}, {"ema", l_ema}, {"swap", l_swap},
-    {"norm", l_norm}, {NULL, NULL}
+    {"norm", l_norm}, {"adagrad", l_adagrad}, {"adadelta", l_adadelta}, {"adamax", l_adamax},
+    {"lion", l_lion}, {"accumulate", l_accumulate}, {NULL, NULL}
   };
   luaL_newlib(L, functions);
   return 1;

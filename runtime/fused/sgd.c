@@ -6,13 +6,15 @@
 #include "kernel/dispatch.h"
 
 typedef struct {
-  peri_real lr, momentum, decay, scale;
+  double lr;
+  peri_real momentum, scale;
   peri_real ahead;      /* share of u in the step, and of g: (0, 1) for Nesterov, else (1, 0) */
   peri_real gradient;
 } numbers;
 
 PERI__BODY plain_body (const numbers *a, const peri__span *s) {
-  const peri_real lr = a->lr, decay = a->decay, scale = a->scale;
+  const peri_real lr = (peri_real) (a->lr * s->rate), decay = (peri_real) s->decay;
+  const peri_real scale = a->scale;
   peri_real *restrict p = s->p;
   const peri_real *restrict g = s->g;
   for (int64_t i = 0; i < s->n; i++) p[i] -= lr * (g[i] * scale + decay * p[i]);
@@ -20,7 +22,8 @@ PERI__BODY plain_body (const numbers *a, const peri__span *s) {
 PERI__DISPATCH(plain, (const numbers *a, const peri__span *s), (a, s))
 
 PERI__BODY momentum_body (const numbers *a, const peri__span *s) {
-  const peri_real lr = a->lr, momentum = a->momentum, decay = a->decay, scale = a->scale;
+  const peri_real lr = (peri_real) (a->lr * s->rate), decay = (peri_real) s->decay;
+  const peri_real momentum = a->momentum, scale = a->scale;
   const peri_real ahead = a->ahead, gradient = a->gradient;
   peri_real *restrict p = s->p, *restrict u = s->s[0];
   const peri_real *restrict g = s->g;
@@ -59,13 +62,14 @@ peri_status peri_sgd_step (int n, peri_tensor *const *p, peri_tensor *const *g,
   peri_status bad = check_options(o, u != NULL);
   if (bad) return bad;
   numbers a = {
-    .lr = (peri_real) o->lr, .momentum = (peri_real) o->momentum, .decay = (peri_real) o->decay,
-    .scale = (peri_real) o->scale, .ahead = (peri_real) (o->nesterov ? o->momentum : 1),
+    .lr = o->lr, .momentum = (peri_real) o->momentum, .scale = (peri_real) o->scale,
+    .ahead = (peri_real) (o->nesterov ? o->momentum : 1),
     .gradient = o->nesterov ? 1 : 0
   };
   peri__update run = {
     .name = "sgd", .n = n, .plabel = "parameter", .p = p, .glabel = "gradient", .g = g,
-    .slabel = {"velocity"}, .s = {u}, .loop = u ? momentum_loop : plain_loop, .numbers = &a
+    .slabel = {"velocity"}, .s = {u}, .rates = o->rates, .decays = o->decays, .decay = o->decay,
+    .loop = u ? momentum_loop : plain_loop, .numbers = &a
   };
   return peri__update_run(&run);
 }

@@ -67,6 +67,14 @@ static peri_status check_lists (const peri__update *u) {
   return PERI_OK;
 }
 
+static peri_status check_values (const peri__update *u, const char *label, const double *values) {
+  for (int i = 0; values && i < u->n; i++)
+    if (!(values[i] >= 0 && values[i] < INFINITY))
+      return peri_fail(PERI_E_ARGUMENT, "%s: %s %d is %g; give a finite number >= 0", u->name,
+                       label, i + 1, values[i]);
+  return PERI_OK;
+}
+
 /* --- claiming what is written --- */
 
 static void bump (const peri__update *u, uint32_t by) {
@@ -139,7 +147,10 @@ static int64_t fill_items (const peri__update *u, const uint32_t *before, item *
   for (int k = 0; k < PERI__NSTATES; k++) lists += u->s[k] != NULL;
   for (int i = 0; i < u->n; i++) {
     item *it = &items[i];
-    *it = (item) {.span = {.n = u->p[i]->count, .p = u->p[i]->data}, .first = chunks};
+    *it = (item) {
+      .span = {.n = u->p[i]->count, .p = u->p[i]->data, .rate = u->rates ? u->rates[i] : 1,
+               .decay = u->decays ? u->decays[i] : u->decay}, .first = chunks
+    };
     for (int k = 0; k < PERI__NSTATES; k++)
       if (u->s[k]) it->span.s[k] = u->s[k][i]->data;
     if (u->g) {
@@ -154,6 +165,8 @@ static int64_t fill_items (const peri__update *u, const uint32_t *before, item *
 
 peri_status peri__update_run (const peri__update *u) {
   peri_status bad = check_lists(u);
+  if (!bad) bad = check_values(u, "rate", u->rates);
+  if (!bad) bad = check_values(u, "decay", u->decays);
   if (bad || u->n <= 0) return bad;
   size_t items_size = (size_t) u->n * sizeof(item);
   size_t size = items_size + (size_t) u->n * (2 + PERI__NSTATES) * sizeof(uint32_t);

@@ -11,11 +11,13 @@
 #define peri__root sqrtf
 #endif
 
-enum { PERI__NSTATES = 3, PERI__UPDATE_CHUNK = 16384 };
+enum { PERI__NSTATES = 4, PERI__UPDATE_CHUNK = 16384 };
 
-/* n elements of one parameter: written p and s, read g.  A list that was not given is NULL. */
+/* n elements of one parameter: written p and s, read g.  A list that was not given is NULL.  rate
+   is the parameter's factor of lr, decay its weight decay. */
 typedef struct {
   int64_t n;
+  double rate, decay;
   peri_real *p, *s[PERI__NSTATES];
   const peri_real *g;
 } peri__span;
@@ -25,6 +27,8 @@ typedef struct {
   int n;
   const char *plabel, *glabel, *slabel[PERI__NSTATES];   /* one entry of each list, for messages */
   peri_tensor *const *p, *const *g, *const *s[PERI__NSTATES];
+  const double *rates, *decays;         /* for each parameter, or NULL: 1, and `decay` for all */
+  double decay;
   void (*loop) (const void *numbers, const peri__span *span);
   const void *numbers;
 } peri__update;

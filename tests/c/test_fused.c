@@ -137,7 +137,7 @@ static void check_adam (peri_adam o) {
     for (int i = 0; i < N; i++)
       for (int64_t k = 0; k < f.p[i]->count; k++)
         plain_adam(&c.x[i][k], &c.x[N + i][k], &c.x[2 * N + i][k], at(f.g[i], k), &o, t);
-    assert_int_equal(peri_adam_step(N, f.p, f.g, f.s[0], f.s[1], &o, t), 0);
+    assert_int_equal(peri_adam_step(N, f.p, f.g, f.s[0], f.s[1], NULL, NULL, &o, t), 0);
     fill_gradients(&f);
   }
   expect_close(&f, c, 1e-13);
@@ -291,7 +291,7 @@ static void threads_do_not_matter (void **state) {
       data(f.p[0])[k] = (peri_real) sin((double) k);
       data(f.g[0])[k] = (peri_real) cos((double) k * 3);
     }
-    assert_int_equal(peri_adam_step(N, f.p, f.g, f.s[0], f.s[1], &ADAM, 1), 0);
+    assert_int_equal(peri_adam_step(N, f.p, f.g, f.s[0], f.s[1], NULL, NULL, &ADAM, 1), 0);
     size_t bytes = (size_t) f.p[0]->count * sizeof(peri_real);
     if (!first) first = memcpy(test_malloc(bytes), f.p[0]->data, bytes);
     else assert_memory_equal(first, f.p[0]->data, bytes);
@@ -378,13 +378,13 @@ static void refusals_change_nothing (void **state) {
 
 #define REFUSED(call, code, text) expect_refusal(&f, call, code, text, c, versions)
 #define WITH(i, x) (memcpy(bad, f.g, sizeof bad), bad[i] = (x), bad)
-#define STEP(g, t) peri_adam_step(N, f.p, g, f.s[0], f.s[1], &ADAM, t)
+#define STEP(g, t) peri_adam_step(N, f.p, g, f.s[0], f.s[1], NULL, NULL, &ADAM, t)
   REFUSED(STEP(f.g, 0), PERI_E_ARGUMENT, "step 0");
   REFUSED(STEP(WITH(3, f.g[0]), 1), PERI_E_SHAPE, "gradient 4 has shape (70, 500)");
   REFUSED(STEP(WITH(1, NULL), 1), PERI_E_ARGUMENT, "gradient 2 is missing");
   REFUSED(STEP(WITH(3, peri_full(PERI_INDEX, shape_of_entry(3), 1)), 1), PERI_E_TYPE,
           "gradient 4 is index");
-  REFUSED(peri_adam_step(N, twice, f.g, f.s[0], f.s[1], &ADAM, 1), PERI_E_ARGUMENT,
+  REFUSED(peri_adam_step(N, twice, f.g, f.s[0], f.s[1], NULL, NULL, &ADAM, 1), PERI_E_ARGUMENT,
           "m 4 shares its memory");
   REFUSED(peri_swap(N, f.p, f.p), PERI_E_ARGUMENT, "shares its memory");
   memcpy(twice, f.p, sizeof twice);
@@ -421,7 +421,7 @@ static void every_allocation_may_fail (void **state) {
   int n = 1;
   for (;; n++) {
     peri_fail_allocation(n);
-    peri_status status = peri_adam_step(N, f.p, g, f.s[0], f.s[1], &ADAM, 1);
+    peri_status status = peri_adam_step(N, f.p, g, f.s[0], f.s[1], NULL, NULL, &ADAM, 1);
     peri_fail_allocation(0);
     assert_int_equal(peri_memory_now().objects, objects);
     if (!status) break;
