@@ -11,15 +11,15 @@ end)
 
 local known = {
   lr = "number?", rho = "number?", eps = "number?", momentum = "number?", centered = "boolean?",
-  eps_inside = "boolean?",
+  eps_inside = "boolean?", decay = "number?", groups = "table?",
 }
 
 ---v <- rho v + (1 - rho) g^2;  p <- p - lr g / (sqrt(v) + eps).  centered subtracts the square of
----the mean gradient from v; eps_inside moves eps under the root; momentum gathers the steps. lr
----1e-3, rho 0.9, eps 1e-8 when absent.
+---the mean gradient from v; eps_inside moves eps under the root; momentum gathers the steps;
+---decay adds decay p to the gradient.  lr 1e-3, rho 0.9, eps 1e-8 when absent.
 ---@param target table a model, or a list of tensors or models
 ---@param given? {lr?: number, rho?: number, eps?: number, momentum?: number, centered?: boolean,
----  eps_inside?: boolean}
+---  eps_inside?: boolean, decay?: number, groups?: OptimizerGroup[]}
 ---@return Optimizer
 return function (target, given)
   given = options.check("rmsprop", given, known)
@@ -28,6 +28,6 @@ return function (target, given)
   if momentum > 0 then slots[#slots + 1] = "velocity" end
   return Optimizer.new(Rmsprop, "rmsprop", target, {
     lr = given.lr or 1e-3, rho = given.rho or 0.9, eps = given.eps or 1e-8, momentum = momentum,
-    eps_inside = given.eps_inside or false,
-  }, slots)
+    decay = given.decay or 0, eps_inside = given.eps_inside or false,
+  }, slots, given.groups)
 end
