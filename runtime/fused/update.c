@@ -163,6 +163,12 @@ static int64_t fill_items (const peri__update *u, const uint32_t *before, item *
   return chunks;
 }
 
+static int64_t elements (const peri__update *u) {
+  int64_t n = 0;
+  for (int i = 0; i < u->n; i++) n += u->p[i]->count;
+  return n;
+}
+
 peri_status peri__update_run (const peri__update *u) {
   peri_status bad = check_lists(u);
   if (!bad) bad = check_values(u, "rate", u->rates);
@@ -181,6 +187,8 @@ peri_status peri__update_run (const peri__update *u) {
     if (chunks < 0) {
       bad = (peri_status) chunks;
       bump(u, (uint32_t) -1);
+    } else if (elements(u) <= PERI__UPDATE_CHUNK) {       /* waking a thread costs more */
+      for (int64_t i = 0; i < chunks; i++) run_chunk(&j, i);
     } else {
       peri__parallel(chunks, run_chunk, &j);
     }

@@ -15,10 +15,10 @@
 
 enum { N = 4, STEPS = 3, ROWS = 70, COLUMNS = 500 };
 
-/* Parameters of shapes (70, 500), (), (0, 3), (17), their gradients, and three lists of state. */
+/* Parameters of shapes (70, 500), (), (0, 3), (17), their gradients, and four lists of state. */
 typedef struct {
   peri_scope scope;
-  peri_tensor *p[N], *g[N], *s[3][N];
+  peri_tensor *p[N], *g[N], *s[4][N];
 } fixture;
 
 static const peri_adam ADAM = {.lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-3, .scale = 1};
@@ -64,7 +64,7 @@ static fixture *set_up (fixture *f) {
   for (int i = 0; i < N; i++) {
     f->p[i] = numbers(shape_of_entry(i));
     assert_int_equal(peri_require_grad(f->p[i], true), 0);
-    for (int k = 0; k < 3; k++) f->s[k][i] = peri_full(PERI_REAL, shape_of_entry(i), 0);
+    for (int k = 0; k < 4; k++) f->s[k][i] = peri_full(PERI_REAL, shape_of_entry(i), 0);
   }
   fill_gradients(f);
   return f;
@@ -87,7 +87,7 @@ static double at (const peri_tensor *x, int64_t k) {
 
 /* Copies of all parameters and states, to compare with. */
 typedef struct {
-  double *x[4 * N];
+  double *x[5 * N];
 } copies;
 
 static peri_tensor *written (const fixture *f, int j) {
@@ -96,7 +96,7 @@ static peri_tensor *written (const fixture *f, int j) {
 
 static copies copy_all (const fixture *f) {
   copies c;
-  for (int j = 0; j < 4 * N; j++) {
+  for (int j = 0; j < 5 * N; j++) {
     const peri_tensor *x = written(f, j);
     c.x[j] = test_malloc((size_t) (x->count + 1) * sizeof(double));
     for (int64_t k = 0; k < x->count; k++) c.x[j][k] = (double) data(x)[k];
@@ -105,11 +105,11 @@ static copies copy_all (const fixture *f) {
 }
 
 static void free_copies (copies c) {
-  for (int j = 0; j < 4 * N; j++) test_free(c.x[j]);
+  for (int j = 0; j < 5 * N; j++) test_free(c.x[j]);
 }
 
 static void expect_close (const fixture *f, copies want, double tolerance) {
-  for (int j = 0; j < 4 * N; j++)
+  for (int j = 0; j < 5 * N; j++)
     for (int64_t k = 0; k < written(f, j)->count; k++) {
       double got = (double) data(written(f, j))[k], w = want.x[j][k];
       if (!(fabs(got - w) <= tolerance * fmax(1, fabs(w))))
@@ -156,6 +156,109 @@ static void adam_is_the_paper_s (void **state) {
   check_adam(o);
   o.beta1 = o.beta2 = 0;
   check_adam(o);
+}
+
+/* One step of each of the other rules by its formula; x points at a parameter's states. */
+static void plain_adaptive (int rule, double *p, double **x, double g, const peri_adaptive *o,
+                            int t) {
+  g *= o->scale;
+  if (rule < 3) g += o->decay * *p;
+  double c = o->beta1 * *x[0] + (1 - o->beta1) * g;
+  if (rule == 0) {
+    *x[0] += g * g;
+    *p -= o->lr * g / (sqrt(*x[0]) + o->eps);
+  } else if (rule == 1) {
+    *x[0] = o->rho * *x[0] + (1 - o->rho) * g * g;
+    double d = sqrt(*x[1] + o->eps) / sqrt(*x[0] + o->eps) * g;
+    *x[1] = o->rho * *x[1] + (1 - o->rho) * d * d;
+    *p -= o->lr * d;
+  } else if (rule == 2) {
+    *x[0] = c;
+    *x[1] = fmax(o->beta2 * *x[1], fabs(g));
+    *p -= o->lr / (1 - pow(o->beta1, t)) * c / (*x[1] + o->eps);
+  } else {
+    *x[0] = o->beta2 * *x[0] + (1 - o->beta2) * g;
+    *p = *p * (1 - o->lr * o->decay) - o->lr * (c > 0 ? 1 : c < 0 ? -1 : 0);
+  }
+}
+
+static peri_status step_adaptive (int rule, fixture *f, const peri_adaptive *o, int t) {
+  if (rule == 0) return peri_adagrad_step(N, f->p, f->g, f->s[0], o);
+  if (rule == 1) return peri_adadelta_step(N, f->p, f->g, f->s[0], f->s[1], o);
+  if (rule == 2) return peri_adamax_step(N, f->p, f->g, f->s[0], f->s[1], o, t);
+  return peri_lion_step(N, f->p, f->g, f->s[0], o);
+}
+
+/* With rates and decays of their own for each parameter in every second run. */
+static void adaptive_rules_are_the_formulas (void **state) {
+  static const double rates[N] = {1, 3, 1, 0.5}, decays[N] = {0, 0.1, 0.2, 0.3};
+  (void) state;
+  for (int k = 0; k < 8; k++) {
+    peri_adaptive o = {.lr = 0.1, .rho = 0.9, .beta1 = 0.9, .beta2 = 0.7, .eps = 1e-3, .scale = 0.5,
+                       .decay = 0.05};
+    if (k & 1) o.rates = rates, o.decays = decays;
+    fixture f;
+    set_up(&f);
+    copies c = copy_all(&f);
+    for (int t = 1; t <= STEPS; t++) {
+      for (int i = 0; i < N; i++) {
+        peri_adaptive one = o;
+        if (k & 1) one.lr *= rates[i], one.decay = decays[i];
+        for (int64_t j = 0; j < f.p[i]->count; j++)
+          plain_adaptive(k / 2, &c.x[i][j], (double *[]) {&c.x[N + i][j], &c.x[2 * N + i][j]},
+                         at(f.g[i], j), &one, t);
+      }
+      assert_int_equal(step_adaptive(k / 2, &f, &o, t), 0);
+      fill_gradients(&f);
+    }
+    expect_close(&f, c, 1e-13);
+    free_copies(c);
+    tear_down(&f);
+  }
+}
+
+static void amsgrad_and_optimism (void **state) {
+  (void) state;
+  for (int k = 1; k < 4; k++) {
+    peri_adam o = ADAM;
+    o.beta2 = 0.5;
+    fixture f;
+    set_up(&f);
+    copies c = copy_all(&f);
+    for (int t = 1; t <= STEPS; t++) {
+      for (int i = 0; i < N; i++)
+        for (int64_t j = 0; j < f.p[i]->count; j++) {
+          double g = at(f.g[i], j), *m = &c.x[N + i][j], *v = &c.x[2 * N + i][j];
+          double *top = &c.x[3 * N + i][j], *last = &c.x[4 * N + i][j];
+          *m = o.beta1 * *m + (1 - o.beta1) * g;
+          *v = o.beta2 * *v + (1 - o.beta2) * g * g;
+          if (k & 1) *top = fmax(*top, *v);
+          double d = o.lr * *m / (1 - pow(o.beta1, t))
+                     / (sqrt((k & 1 ? *top : *v) / (1 - pow(o.beta2, t))) + o.eps);
+          c.x[i][j] -= k & 2 ? 2 * d - *last : d;
+          if (k & 2) *last = d;
+        }
+      assert_int_equal(peri_adam_step(N, f.p, f.g, f.s[0], f.s[1], k & 1 ? f.s[2] : NULL,
+                                      k & 2 ? f.s[3] : NULL, &o, t), 0);
+      fill_gradients(&f);
+    }
+    expect_close(&f, c, 1e-13);
+    free_copies(c);
+    tear_down(&f);
+  }
+}
+
+static void sums_accumulate (void **state) {
+  fixture f;
+  (void) state;
+  set_up(&f);
+  copies c = copy_all(&f);
+  for (int i = 0; i < N; i++)
+    for (int64_t k = 0; k < f.p[i]->count; k++) c.x[i][k] += -0.5 * at(f.g[i], k);
+  assert_int_equal(peri_accumulate(N, f.p, f.g, -0.5), 0);
+  expect_close(&f, c, 1e-15);
+  free_copies(c);
+  tear_down(&f);
 }
 
 static void plain_sgd (double *p, double *u, double g, const peri_sgd *o) {
@@ -360,18 +463,18 @@ static void expect_refusal (fixture *f, peri_status status, peri_status code, co
     fail_msg("status %d, want %d; message '%s', want '%s'", status, code, peri_message(), text);
   if (strchr(peri_message(), '\n')) fail_msg("two lines: %s", peri_message());
   expect_close(f, before, 0);
-  for (int j = 0; j < 4 * N; j++)
+  for (int j = 0; j < 5 * N; j++)
     assert_int_equal(written(f, j)->storage->version, versions[j]);
   peri_clear();
 }
 
 static void refusals_change_nothing (void **state) {
   fixture f;
-  uint32_t versions[4 * N];
+  uint32_t versions[5 * N];
   (void) state;
   set_up(&f);
   copies c = copy_all(&f);
-  for (int j = 0; j < 4 * N; j++) versions[j] = written(&f, j)->storage->version;
+  for (int j = 0; j < 5 * N; j++) versions[j] = written(&f, j)->storage->version;
   peri_tensor *bad[N], *twice[N];
   memcpy(twice, f.p, sizeof twice);
   twice[3] = f.s[0][3];
@@ -402,6 +505,18 @@ static void refusals_change_nothing (void **state) {
           PERI_E_ARGUMENT, "nesterov");
   REFUSED(peri_rmsprop_step(N, f.p, f.g, f.s[0], NULL, NULL, &(peri_rmsprop) {.lr = 1, .rho = 1}),
           PERI_E_ARGUMENT, "rho is 1");
+  const double minus[N] = {1, 1, -1, 1};
+  peri_adaptive o = {.lr = 1, .scale = 1, .rates = minus};
+  REFUSED(peri_lion_step(N, f.p, f.g, f.s[0], &o), PERI_E_ARGUMENT, "lion: rate 3 is -1");
+  o = (peri_adaptive) {.lr = 1, .scale = 1, .decays = minus};
+  REFUSED(peri_adagrad_step(N, f.p, f.g, f.s[0], &o), PERI_E_ARGUMENT, "adagrad: decay 3 is -1");
+  o = (peri_adaptive) {.lr = 1, .scale = 1, .beta1 = NAN};
+  REFUSED(peri_adamax_step(N, f.p, f.g, f.s[0], f.s[1], &o, 1), PERI_E_ARGUMENT, "beta1 is");
+  o.beta1 = 0;
+  REFUSED(peri_adamax_step(N, f.p, f.g, f.s[0], f.s[1], &o, 0), PERI_E_ARGUMENT, "step 0");
+  REFUSED(peri_adadelta_step(N, f.p, f.g, f.s[0], f.s[0], &o), PERI_E_ARGUMENT,
+          "shares its memory");
+  REFUSED(peri_accumulate(N, f.s[0], f.p, INFINITY), PERI_E_ARGUMENT, "factor is inf");
   REFUSED(peri_ema_update(N, f.s[0], f.p, 1.5), PERI_E_ARGUMENT, "decay is 1.5");
   free_copies(c);
   tear_down(&f);
@@ -409,14 +524,14 @@ static void refusals_change_nothing (void **state) {
 
 static void every_allocation_may_fail (void **state) {
   fixture f;
-  uint32_t versions[4 * N];
+  uint32_t versions[5 * N];
   (void) state;
   set_up(&f);
   peri_tensor *g[N];
   memcpy(g, f.g, sizeof g);
   g[1] = f.p[1];                        /* and so one that must be copied */
   copies c = copy_all(&f);
-  for (int j = 0; j < 4 * N; j++) versions[j] = written(&f, j)->storage->version;
+  for (int j = 0; j < 5 * N; j++) versions[j] = written(&f, j)->storage->version;
   int64_t objects = peri_memory_now().objects;
   int n = 1;
   for (;; n++) {
@@ -448,6 +563,9 @@ int main (void) {
     cmocka_unit_test(adam_is_the_paper_s),
     cmocka_unit_test(sgd_is_the_formula),
     cmocka_unit_test(rmsprop_is_the_formula),
+    cmocka_unit_test(adaptive_rules_are_the_formulas),
+    cmocka_unit_test(amsgrad_and_optimism),
+    cmocka_unit_test(sums_accumulate),
     cmocka_unit_test(average_and_swap),
     cmocka_unit_test(norm_is_euclid_s),
     cmocka_unit_test(threads_do_not_matter),

@@ -15,7 +15,8 @@ local known = {
 }
 
 ---m <- beta1 m + (1 - beta1) g;  u <- max(beta2 u, |g|);
----p <- p - lr / (1 - beta1^t) m / (u + eps).  decay adds decay p to the gradient.  lr 2e-3, betas 0.9 and 0.999, eps 1e-8 when absent.
+---p <- p - lr / (1 - beta1^t) m / (u + eps).  decay adds decay p to the gradient.
+---lr 2e-3, betas 0.9 and 0.999, eps 1e-8 when absent.
 ---@param target table a model, or a list of tensors or models
 ---@param given? {lr?: number, beta1?: number, beta2?: number, eps?: number, decay?: number,
 ---  groups?: OptimizerGroup[]}
