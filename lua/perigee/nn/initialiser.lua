@@ -58,6 +58,25 @@ function initialiser.constant (value)
   return function (_, shape) return core.full(shape, value) end
 end
 
+---Ones on the diagonal of the last two sizes and zeros elsewhere; a filter's are at its centre, so
+---that a convolution of stride 1 begins as the identity on the channels there are.
+---@param given? {gain?: number}
+function initialiser.identity (given)
+  local gain = options.check("initialiser.identity", given, {gain = "number?"}).gain or 1
+  return function (_, shape)
+    fans(shape)
+    local inputs, outputs = shape[#shape - 1], shape[#shape]
+    local x = core.one_hot(core.arange(inputs), math.max(inputs, outputs)):slice(2, 1, outputs)
+    x = x:reshape(inputs * outputs) * gain
+    local field, centre = 1, 0
+    for i = 1, #shape - 2 do
+      field, centre = field * shape[i], centre * shape[i] + (shape[i] - 1) // 2
+    end
+    local at = core.one_hot(core.tensor({centre + 1}, "index"), field):reshape(field, 1)
+    return (at * x):reshape(shape)
+  end
+end
+
 ---Uniform on [low, high); default [-1, 1).
 ---@param given? {low?: number, high?: number}
 function initialiser.uniform (given)
@@ -71,6 +90,27 @@ function initialiser.normal (given)
   given = options.check("initialiser.normal", given, {mean = "number?", std = "number?"})
   local mean, draw = given.mean or 0, draw_normal(given.std or 1)
   return function (rng, shape) return draw(rng, shape) + mean end
+end
+
+---N(mean, std^2) on [mean - cut std, mean + cut std]; default mean 0, std 1, cut 2.  std is that of
+---the normal before it is cut.
+---@param given? {mean?: number, std?: number, cut?: number}
+function initialiser.truncated_normal (given)
+  given = options.check("initialiser.truncated_normal", given,
+    {mean = "number?", std = "number?", cut = "number?"})
+  local mean, std, cut = given.mean or 0, given.std or 1, given.cut or 2
+  if cut ~= cut or cut < 0.01 then
+    error(("initialiser.truncated_normal: cut is %g; it is at least 0.01"):format(cut), 2)
+  end
+  return function (rng, shape)
+    local x = rng:normal(shape)
+    for _ = 1, 2000 do                        -- draw again what lies outside; then only clamp
+      local outside = x:abs():gt(cut):real()
+      if x:count() == 0 or outside:max():item() == 0 then break end
+      x = core.where(outside, rng:normal(shape), x)
+    end
+    return core.clamp(x, -cut, cut) * std + mean
+  end
 end
 
 -- Variance 2 gain^2 / (fan_in + fan_out).  Glorot & Bengio 2010, eq. 16.
@@ -97,6 +137,30 @@ function initialiser.orthogonal (given)
     end
     return (core.qr_q(rng:normal(rows, columns)) * gain):reshape(shape)
   end
+end
+
+---Set weight and bias of an affine layer so that its outputs on `x` have mean 0 and deviation `std`
+---(default 1), each over all but the last axis; call it layer by layer on the first batch.
+---Salimans & Kingma 2016, eq. 5 and 6.
+---@param layer {weight: userdata, bias: userdata} any module with both, bias of one size
+---@param x userdata its input
+---@param std? number
+---@return userdata y the layer's output now
+function initialiser.by_data (layer, x, std)
+  local tensors = type(layer) == "table" and options.is_tensor(layer.weight)
+  if not tensors or not options.is_tensor(layer.bias) then
+    error("initialiser.by_data: give a module with weight and bias", 2)
+  end
+  return core.no_grad(function ()
+    layer.bias:assign(core.zeros(layer.bias.shape))
+    local y = layer(x)
+    local flat = y:reshape(-1, y.shape[#y.shape])
+    local mean = flat:mean(1)
+    local scale = (std or 1) / ((flat - mean):square():mean(1) + 1e-12):sqrt()
+    layer.weight:assign(layer.weight * scale)
+    layer.bias:assign(-mean * scale)
+    return layer(x)
+  end)
 end
 
 return initialiser

@@ -1,5 +1,6 @@
 -- A stack of affine layers with one activation between them.
 
+local activation_of = require "perigee.nn.activation".of
 local core = require "perigee.core"
 local initialiser = require "perigee.nn.initialiser"
 local linear = require "perigee.nn.linear".linear
@@ -31,16 +32,6 @@ end
 -- Weights for what follows them: He et al. 2015 for rectifiers, else Glorot & Bengio 2010.
 local rectifiers = {relu = true, leaky_relu = true, elu = true, silu = true, gelu = true}
 
-local function activation_of (option, v)
-  if type(v) == "function" then return v end
-  local f = core[v]
-  if type(f) ~= "function" then
-    error(("nn.mlp: %s = '%s' is no operation; say tanh, relu, ..., or give a function"):format(
-      option, v), 3)
-  end
-  return f
-end
-
 local known = {
   sizes = "table", activation = "string|function?", output = "string|function?", rng = "rng",
   weight = "function?", bias = "function|boolean?",
@@ -60,10 +51,10 @@ local function mlp (given)
   end
   local activation = o.activation or "relu"
   local self = {
-    activation = activation_of("activation", activation),
+    activation = activation_of("nn.mlp", "activation", activation),
     word = fused[activation] and activation or nil,
   }
-  self.output = o.output and activation_of("output", o.output) or nil
+  self.output = o.output and activation_of("nn.mlp", "output", o.output) or nil
   local fitting = rectifiers[activation] and initialiser.he_normal() or initialiser.xavier_uniform()
   for i = 1, #o.sizes - 1 do
     self[i] = linear {

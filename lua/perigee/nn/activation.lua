@@ -1,0 +1,85 @@
+-- Activations that are more than one operation, and activations given by name.  A gate halves its
+-- axis: x = (a, b) becomes a f(b).
+
+local core = require "perigee.core"
+local linear = require "perigee.nn.linear"
+local options = require "perigee.options"
+
+local activation = {}
+
+---The function that an option names: an operation's name or a function.
+---@param what string for messages
+---@param option string
+---@param v string|function
+---@return fun(x: userdata): userdata
+function activation.of (what, option, v)
+  if type(v) == "function" then return v end
+  local f = core[v]
+  if type(f) ~= "function" then
+    error(("%s: %s = '%s' is no operation; say tanh, relu, ..., or give a function"):format(what,
+      option, tostring(v)), 3)
+  end
+  return f
+end
+
+local function last_size (what, x, divisor)
+  local size = options.is_tensor(x) and x.shape[#x.shape]
+  if not size or size % divisor ~= 0 then
+    error(("%s: x is %s; its last size must be a multiple of %d"):format(what,
+      size and "(" .. table.concat(x.shape, ", ") .. ")" or "a " .. options.kind(x), divisor), 3)
+  end
+  return size // divisor
+end
+
+local function gate (name, f)
+  activation[name] = function (x)
+    local n = last_size("nn." .. name, x, 2)
+    return x:slice(-1, 1, n) * f(x:slice(-1, n + 1, 2 * n))
+  end
+end
+
+-- (..., 2 n) -> (..., n).  Dauphin et al. 2017, eq. 1; Shazeer 2020, eq. 5.
+gate("glu", core.sigmoid)
+gate("geglu", core.gelu)
+gate("reglu", core.relu)
+gate("swiglu", core.silu)
+
+---The largest of `pieces` neighbours: (..., n pieces) -> (..., n).  Goodfellow et al. 2013, sec. 3.
+---@param x userdata
+---@param pieces integer
+---@return userdata
+function activation.maxout (x, pieces)
+  if math.type(pieces) ~= "integer" or pieces < 1 then
+    error(("nn.maxout: pieces is %s; give an integer of 1 or more"):format(tostring(pieces)), 2)
+  end
+  local shape = {}
+  local n = last_size("nn.maxout", x, pieces)
+  for i, size in ipairs(x.shape) do shape[i] = size end
+  shape[#shape], shape[#shape + 1] = n, pieces
+  return x:reshape(shape):max(-1)
+end
+
+---@class Prelu
+---@field slope userdata (channels)
+local Prelu = {}
+Prelu.__index = Prelu
+
+---@param x userdata (..., channels)
+---@return userdata
+function Prelu:__call (x)
+  return core.relu(x) - self.slope * core.relu(-x)
+end
+
+---x where x > 0, else slope x with a learned slope for each channel.  He et al. 2015, eq. 1; slope
+---0.25 at first when absent.
+---@param given {channels: integer, slope?: number}
+---@return Prelu
+function activation.prelu (given)
+  local o = options.check("nn.prelu", given, {channels = "integer", slope = "number?"})
+  if o.channels < 1 then
+    error(("nn.prelu: channels = %d; it is at least 1"):format(o.channels), 2)
+  end
+  return setmetatable({slope = linear.parameter(core.full({o.channels}, o.slope or 0.25))}, Prelu)
+end
+
+return activation
