@@ -22,7 +22,9 @@ function peri.grad(y, x, opts)
   return core.grad(y, x, opts)
 end
 
-local rooms = { nn = true, optim = true, dist = true, data = true, linalg = true, einsum = true }
+local rooms = {
+  nn = true, optim = true, dist = true, flow = true, data = true, linalg = true, einsum = true,
+}
 
 return setmetatable(peri, {
   rooms = rooms,                           -- for completion at the prompt
