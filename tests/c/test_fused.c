@@ -404,6 +404,41 @@ static void threads_do_not_matter (void **state) {
   peri_set_threads(before);
 }
 
+/* Every rule, over several chunks: the bytes of parameters and states after two steps. */
+static void no_rule_sees_threads (void **state) {
+  (void) state;
+  int before = peri_threads();
+  for (int rule = 0; rule < 6; rule++) {
+    peri_real *first[5] = {NULL};
+    for (int threads = 1; threads <= 3; threads++) {
+      fixture f;
+      peri_adaptive o = {.lr = 0.1, .rho = 0.9, .beta1 = 0.9, .beta2 = 0.7, .scale = 1};
+      o.eps = 1e-3;
+      peri_set_threads(threads);
+      set_up(&f);
+      for (int64_t k = 0; k < f.p[0]->count; k++) {
+        data(f.p[0])[k] = (peri_real) sin((double) k);
+        data(f.g[0])[k] = (peri_real) cos((double) k * 3);
+      }
+      for (int t = 1; t <= 2; t++) {
+        peri_status status = rule == 4 ? peri_accumulate(N, f.p, f.g, 0.3)
+          : rule == 5 ? peri_adam_step(N, f.p, f.g, f.s[0], f.s[1], f.s[2], f.s[3], &ADAM, t)
+                      : step_adaptive(rule, &f, &o, t);
+        assert_int_equal(status, 0);
+      }
+      size_t bytes = (size_t) f.p[0]->count * sizeof(peri_real);
+      for (int j = 0; j < 5; j++) {
+        const peri_tensor *x = written(&f, j * N);
+        if (!first[j]) first[j] = memcpy(test_malloc(bytes), x->data, bytes);
+        else assert_memory_equal(first[j], x->data, bytes);
+      }
+      tear_down(&f);
+    }
+    for (int j = 0; j < 5; j++) test_free(first[j]);
+  }
+  peri_set_threads(before);
+}
+
 static void graphs_notice (void **state) {
   fixture f;
   peri_tensor *dx;
@@ -569,6 +604,7 @@ int main (void) {
     cmocka_unit_test(average_and_swap),
     cmocka_unit_test(norm_is_euclid_s),
     cmocka_unit_test(threads_do_not_matter),
+    cmocka_unit_test(no_rule_sees_threads),
     cmocka_unit_test(graphs_notice),
     cmocka_unit_test(gradients_may_be_parameters),
     cmocka_unit_test(centered_variance_stays_positive),

@@ -7,6 +7,9 @@ local options = require "perigee.options"
 
 local activation = {}
 
+-- Activations that core.dense computes with the product, in the pass that adds the bias.
+activation.fused = {relu = true, leaky_relu = true, tanh = true, sigmoid = true}
+
 ---The function that an option names: an operation's name or a function.
 ---@param what string for messages
 ---@param option string

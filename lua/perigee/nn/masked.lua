@@ -2,6 +2,7 @@
 -- made of them (MADE, Germain et al. 2015).
 
 local core = require "perigee.core"
+local fused = require "perigee.nn.activation".fused
 local activation_of = require "perigee.nn.activation".of
 local initialiser = require "perigee.nn.initialiser"
 local linear = require "perigee.nn.linear"
@@ -103,6 +104,7 @@ end
 ---@field output MaskedLinear
 ---@field direct MaskedLinear?
 ---@field context Linear?
+---@field word string? the activation's name where it is fused with the layer
 local Made = {}
 Made.__index = Made
 
@@ -118,9 +120,9 @@ function Made:__call (x, context)
   end
   local h = x
   for i, layer in ipairs(self.hidden) do
-    h = layer(h)
-    if i == 1 and context then h = h + self.context(context) end
-    h = self.activation(h)
+    if i == 1 and context then h = self.activation(layer(h) + self.context(context))
+    elseif self.word then h = core.dense(h, layer.weight * layer.mask, layer.bias, self.word)
+    else h = self.activation(layer(h)) end
   end
   local y = self.output(h)
   if self.direct then y = y + self.direct(x) end
@@ -153,6 +155,7 @@ function masked.made (given)
   local _ <close> = core.scope()
   local self = {features = o.features, outputs = outputs, hidden = {}}
   self.activation = activation_of("nn.made", "activation", o.activation or "relu")
+  self.word = fused[o.activation or "relu"] and (o.activation or "relu") or nil
   self.degrees = input_degrees(o)
   local before = self.degrees
   for i, size in ipairs(o.hidden) do

@@ -2,6 +2,7 @@
 
 local activation_of = require "perigee.nn.activation".of
 local core = require "perigee.core"
+local fused = require "perigee.nn.activation".fused
 local initialiser = require "perigee.nn.initialiser"
 local linear = require "perigee.nn.linear".linear
 local options = require "perigee.options"
@@ -12,9 +13,6 @@ local options = require "perigee.options"
 ---@field output? fun(x: userdata): userdata
 local Mlp = {}
 Mlp.__index = Mlp
-
--- Activations that core.dense computes with the product, in the pass that adds the bias.
-local fused = {relu = true, leaky_relu = true, tanh = true, sigmoid = true}
 
 ---@param x userdata (..., sizes[1])
 ---@return userdata (..., sizes[#sizes])
