@@ -102,7 +102,8 @@ function ScaleShift:fit (x)
   end)
 end
 
----@param given {features: integer} the identity at the start
+---y = x e^log_scale + shift for every feature, the identity until `fit` or training.
+---@param given {features: integer}
 ---@return ScaleShift
 function linear.scale_shift (given)
   local o = options.check("flow.scale_shift", given, {features = "integer"})

@@ -60,6 +60,7 @@ function Planar:inverse (y)
   return y - u * h, -core.log(1 + (1 - h * h) * along):sum(-1)
 end
 
+---y = x + u tanh(w.x + b), with u bounded so that it inverts: a change along one direction.
 ---@param given {features: integer, rng: userdata}
 ---@return Planar
 function planar.planar (given)
@@ -128,6 +129,7 @@ end
 -- softplus(ZERO) = 1 = alpha at the start, so that beta is near 0.
 local ZERO <const> = math.log(math.exp(1) - 1)
 
+---y = x + beta / (alpha + |x - centre|) (x - centre): a pull to a point, or a push from it.
 ---@param given {features: integer, rng: userdata}
 ---@return Radial
 function planar.radial (given)

@@ -25,27 +25,41 @@ function activation.of (what, option, v)
   return f
 end
 
-local function last_size (what, x, divisor)
+-- The last size of x over `divisor`.
+local function last_size (what, x, divisor, level)
   local size = options.is_tensor(x) and x.shape[#x.shape]
   if not size or size % divisor ~= 0 then
     error(("%s: x is %s; its last size must be a multiple of %d"):format(what,
-      size and "(" .. table.concat(x.shape, ", ") .. ")" or "a " .. options.kind(x), divisor), 3)
+      size and "(" .. table.concat(x.shape, ", ") .. ")" or "a " .. options.kind(x), divisor),
+      level or 4)
   end
   return size // divisor
 end
 
-local function gate (name, f)
-  activation[name] = function (x)
-    local n = last_size("nn." .. name, x, 2)
-    return x:slice(-1, 1, n) * f(x:slice(-1, n + 1, 2 * n))
-  end
+local function gate (what, x, f)
+  local n = last_size(what, x, 2)
+  return x:slice(-1, 1, n) * f(x:slice(-1, n + 1, 2 * n))
 end
 
--- (..., 2 n) -> (..., n).  Dauphin et al. 2017, eq. 1; Shazeer 2020, eq. 5.
-gate("glu", core.sigmoid)
-gate("geglu", core.gelu)
-gate("reglu", core.relu)
-gate("swiglu", core.silu)
+---a sigmoid(b).  Dauphin et al. 2017, eq. 1.
+---@param x userdata (..., 2 n)
+---@return userdata (..., n)
+function activation.glu (x) return gate("nn.glu", x, core.sigmoid) end
+
+---a gelu(b).  Shazeer 2020, eq. 5.
+---@param x userdata (..., 2 n)
+---@return userdata (..., n)
+function activation.geglu (x) return gate("nn.geglu", x, core.gelu) end
+
+---a max(b, 0).  Shazeer 2020, eq. 5.
+---@param x userdata (..., 2 n)
+---@return userdata (..., n)
+function activation.reglu (x) return gate("nn.reglu", x, core.relu) end
+
+---a silu(b).  Shazeer 2020, eq. 5.
+---@param x userdata (..., 2 n)
+---@return userdata (..., n)
+function activation.swiglu (x) return gate("nn.swiglu", x, core.silu) end
 
 ---The largest of `pieces` neighbours: (..., n pieces) -> (..., n).  Goodfellow et al. 2013, sec. 3.
 ---@param x userdata
@@ -56,7 +70,7 @@ function activation.maxout (x, pieces)
     error(("nn.maxout: pieces is %s; give an integer of 1 or more"):format(tostring(pieces)), 2)
   end
   local shape = {}
-  local n = last_size("nn.maxout", x, pieces)
+  local n = last_size("nn.maxout", x, pieces, 3)
   for i, size in ipairs(x.shape) do shape[i] = size end
   shape[#shape], shape[#shape + 1] = n, pieces
   return x:reshape(shape):max(-1)

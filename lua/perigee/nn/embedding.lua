@@ -24,6 +24,7 @@ end
 
 local known = {count = "integer", size = "integer", rng = "rng", weight = "function?"}
 
+---A module that answers a vector of `size` for each index in 1..count.
 ---weight: initialiser, N(0, 1) when absent.
 ---@param given {count: integer, size: integer, rng: userdata, weight?: function}
 ---@return Embedding

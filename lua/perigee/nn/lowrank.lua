@@ -113,6 +113,7 @@ function Bilinear:__call (x, z)
   return core.matmul(z:reshape(-1, 1, right), h):reshape(-1, outputs) + self.bias
 end
 
+---y_k = sum_ij x_i w_ijk z_j + b_k of two arguments x (batch, left) and z (batch, right).
 ---@param given {left: integer, right: integer, outputs: integer, rng: userdata}
 ---@return Bilinear
 function lowrank.bilinear (given)

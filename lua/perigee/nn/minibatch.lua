@@ -49,6 +49,8 @@ function Discrimination:__call (x)
   return core.concat({x, near}, -1)
 end
 
+---Features that say how many samples of the batch are near, `kernels` measures of `size` numbers.
+---Salimans et al. 2016, sec. 3.2.
 ---@param given {inputs: integer, kernels: integer, size: integer, rng: userdata}
 ---@return MinibatchDiscrimination
 function minibatch.discrimination (given)

@@ -56,6 +56,7 @@ function Lookahead:load (state)
   end
 end
 
+---Wraps an optimizer: its steps are explored by fast weights, and slow weights follow every few.
 ---@param optimizer Optimizer new: the slow weights begin as its parameters are now
 ---@param given? {every?: integer, share?: number} 5 and 0.5 when absent
 ---@return Lookahead
