@@ -110,9 +110,9 @@ static void copy_chunk (void *arg, int64_t chunk) {
 static void merge_axes (copy_job *c, int ndim, const int64_t *shape, const int64_t *to,
                         const int64_t *from) {
   for (int i = 0; i < ndim; i++) {
-    copy_axis *last = &c->axis[c->n - 1];
+    copy_axis *last = c->n > 0 ? &c->axis[c->n - 1] : NULL;
     if (shape[i] == 1) continue;
-    if (c->n > 0 && last->to == to[i] * shape[i] && last->from == from[i] * shape[i])
+    if (last && last->to == to[i] * shape[i] && last->from == from[i] * shape[i])
       *last = (copy_axis) {last->shape * shape[i], to[i], from[i]};
     else
       c->axis[c->n++] = (copy_axis) {shape[i], to[i], from[i]};

@@ -15,7 +15,8 @@ function workload.prepare ()
   return function (n)
     for _ = 1, n do
       local _ <close> = peri.scope()
-      local loss = model(data):bce_logits(data):sum() / batch
+      local logits = model(data):reshape(batch, features)
+      local loss = logits:bce_logits(data):sum() / batch
       optimizer:step(peri.grad(loss, model))
     end
   end

@@ -11,10 +11,10 @@ function workload.prepare ()
   local rng = peri.rng(1)
   local data = rng:fork("data"):bernoulli(peri.full({batch, visible}, 0.5))
   local rbm = {
-    w = (rng:normal(visible, hidden) * 0.01):keep(), b = peri.zeros(visible),
-    c = peri.zeros(hidden),
+    b = peri.nn.parameter(peri.zeros(visible)), c = peri.nn.parameter(peri.zeros(hidden)),
+    w = peri.nn.parameter(rng:normal(visible, hidden) * 0.01),
   }
-  local optimizer = peri.fused.sgd
+  local optimizer = peri.optim.sgd(rbm, {lr = rate})
 
   local function step ()
     local _ <close> = peri.scope()
@@ -26,15 +26,14 @@ function workload.prepare ()
       h = v:gibbs(w, c, rng:uniform(batch, hidden))
     end
     local negative = v:dense(w, c, "sigmoid")
-    local down = {
-      (v:transpose():matmul(negative) - data:transpose():matmul(positive)) / batch,
+    optimizer:step {
       (v - data):mean(1), (negative - positive):mean(1),
+      (v:transpose():matmul(negative) - data:transpose():matmul(positive)) / batch,
     }
-    optimizer({w, b, c}, down, nil, {lr = rate})
   end
 
   return function (n)
-    for _ = 1, n do step() end
+    for _ = 1, n do peri.no_grad(step) end
   end
 end
 
