@@ -1,6 +1,6 @@
--- PixelCNN training step on 28x28 binary images, as in pixelcnn_step.py.  A 7x7 convolution of mask A,
--- five residual blocks (1x1 to half, 3x3 of mask B, 1x1 back), two 1x1 convolutions; van den Oord et
--- al. 2016, figure 5.
+-- PixelCNN training step on 28x28 binary images, as in pixelcnn_step.py.  A 7x7 convolution of mask
+-- A, five residual blocks (1x1 to half, 3x3 of mask B, 1x1 back), two 1x1 convolutions; van den
+-- Oord et al. 2016, figure 5.
 
 local peri = require "perigee"
 

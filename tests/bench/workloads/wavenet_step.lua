@@ -15,10 +15,12 @@ local function make_wavenet (rng)
     local name = "layer." .. i
     model.layers[i] = {
       conv = peri.nn.conv {
-        inputs = width, outputs = 2 * width, size = 2, axes = 1, dilation = 2 ^ (i - 1) // 1 | 0,
+        inputs = width, outputs = 2 * width, size = 2, axes = 1, dilation = 1 << i - 1,
         padding = "causal", rng = rng:fork(name .. ".conv"),
       },
-      residual = peri.nn.linear {inputs = width, outputs = width, rng = rng:fork(name .. ".residual")},
+      residual = peri.nn.linear {
+        inputs = width, outputs = width, rng = rng:fork(name .. ".residual"),
+      },
       skip = peri.nn.linear {inputs = width, outputs = skip, rng = rng:fork(name .. ".skip")},
     }
   end
