@@ -79,15 +79,38 @@ static int push_draw (lua_State *L, peri_tensor *(*draw) (peri_rng *, peri_dims)
 
 static int l_uniform (lua_State *L) { return push_draw(L, peri_rng_uniform); }
 static int l_normal (lua_State *L) { return push_draw(L, peri_rng_normal); }
+static int l_exponential (lua_State *L) { return push_draw(L, peri_rng_exponential); }
+static int l_gumbel (lua_State *L) { return push_draw(L, peri_rng_gumbel); }
 
-/* rng:bernoulli(p): real 0 or 1 of p's shape */
-static int l_bernoulli (lua_State *L) {
+/* Tensors are checked after the box is pushed, which may run the collector. */
+static int push_from (lua_State *L, peri_tensor *(*draw) (peri_rng *, peri_tensor *)) {
   peri_rng *r = peri__check_rng(L, 1);
   lua_settop(L, 2);
   peri_box *b = peri__push_box(L);
   peri_tensor *p = peri__check_tensor(L, 2);
   peri_scope s = peri_scope_open();
-  peri__fill_box(L, b, peri_rng_bernoulli(r, p));
+  peri__fill_box(L, b, draw(r, p));
+  peri_scope_close(s);
+  return b->tensor ? 1 : peri__raise(L);
+}
+
+/* rng:bernoulli(p): real 0 or 1 of p's shape, and so on: see random.h */
+static int l_bernoulli (lua_State *L) { return push_from(L, peri_rng_bernoulli); }
+static int l_gamma (lua_State *L) { return push_from(L, peri_rng_gamma); }
+static int l_log_gamma (lua_State *L) { return push_from(L, peri_rng_log_gamma); }
+static int l_poisson (lua_State *L) { return push_from(L, peri_rng_poisson); }
+static int l_von_mises (lua_State *L) { return push_from(L, peri_rng_von_mises); }
+static int l_categorical (lua_State *L) { return push_from(L, peri_rng_categorical); }
+
+/* rng:binomial(n, p): n a tensor or a number */
+static int l_binomial (lua_State *L) {
+  peri_rng *r = peri__check_rng(L, 1);
+  lua_settop(L, 3);
+  bool number = lua_type(L, 2) == LUA_TNUMBER;
+  peri_box *b = peri__push_box(L);
+  peri_tensor *p = peri__check_tensor(L, 3), *n = number ? NULL : peri__check_tensor(L, 2);
+  peri_scope s = peri_scope_open();
+  peri__fill_box(L, b, peri_rng_binomial(r, number ? peri_number(lua_tonumber(L, 2)) : n, p));
   peri_scope_close(s);
   return b->tensor ? 1 : peri__raise(L);
 }
@@ -120,6 +143,9 @@ int peri__open_random (lua_State *L) {
   static const luaL_Reg functions[] = {{"rng", l_rng}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"fork", l_fork}, {"at", l_at}, {"tick", l_tick},
     {"uniform", l_uniform}, {"normal", l_normal}, {"bernoulli", l_bernoulli},
+    {"exponential", l_exponential}, {"gumbel", l_gumbel}, {"gamma", l_gamma},
+    {"log_gamma", l_log_gamma}, {"poisson", l_poisson}, {"binomial", l_binomial},
+    {"von_mises", l_von_mises}, {"categorical", l_categorical},
     {"integers", l_integers}, {"permutation", l_permutation}, {NULL, NULL}};
   luaL_newmetatable(L, "perigee.rng");
   luaL_newlib(L, methods);

@@ -164,6 +164,43 @@ static void fill_normal (uint32_t (*words)[BLOCKS], peri_real *out) {
   sines[peri__cpu_level()](2 * BLOCKS, in, none, out + 2 * BLOCKS);
 }
 
+/* In (0, 1), exactly symmetric, so that both logarithms below are finite. */
+static inline peri_real open_unit (uint32_t high, uint32_t low) {
+#ifdef PERI_DOUBLE
+  return ((peri_real) (((uint64_t) high << 32 | low) >> 12) + 0.5) * 0x1p-52;
+#else
+  (void) low;
+  return ((peri_real) (int32_t) (high >> 9) + 0.5f) * 0x1p-23f;
+#endif
+}
+
+static void fill_open (uint32_t (*words)[BLOCKS], peri__loop *loop, peri_real *out) {
+  const double none[2] = {0};
+  peri_real u[WORDS];
+  const peri_real *in[] = {u};
+  for (int w = 0; w < 4; w++)
+    for (int i = 0; i < BLOCKS; i++)
+      u[w * BLOCKS + i] = open_unit(words[w][i], words[w ^ 1][i] * 0x9E3779B1u);
+  loop(WORDS, in, none, out);
+}
+
+PERI__LOOP(v2, exponential, 1, -vlog(x))
+PERI__LOOP(v3, exponential, 1, -vlog(x))
+PERI__LOOP(v4, exponential, 1, -vlog(x))
+PERI__LOOP(v2, gumbel, 1, -vlog(-vlog(x)))
+PERI__LOOP(v3, gumbel, 1, -vlog(-vlog(x)))
+PERI__LOOP(v4, gumbel, 1, -vlog(-vlog(x)))
+
+static void fill_exponential (uint32_t (*words)[BLOCKS], peri_real *out) {
+  static peri__loop *const level[] = {exponential_v2, exponential_v3, exponential_v4};
+  fill_open(words, level[peri__cpu_level()], out);
+}
+
+static void fill_gumbel (uint32_t (*words)[BLOCKS], peri_real *out) {
+  static peri__loop *const level[] = {gumbel_v2, gumbel_v3, gumbel_v4};
+  fill_open(words, level[peri__cpu_level()], out);
+}
+
 static void draw_chunk (void *arg, int64_t chunk) {
   const draw_job *j = arg;
   uint32_t words[4][BLOCKS];
@@ -194,6 +231,14 @@ peri_tensor *peri_rng_uniform (peri_rng *r, peri_dims shape) {
 
 peri_tensor *peri_rng_normal (peri_rng *r, peri_dims shape) {
   return draw(r, shape, fill_normal);
+}
+
+peri_tensor *peri_rng_exponential (peri_rng *r, peri_dims shape) {
+  return draw(r, shape, fill_exponential);
+}
+
+peri_tensor *peri_rng_gumbel (peri_rng *r, peri_dims shape) {
+  return draw(r, shape, fill_gumbel);
 }
 
 peri_tensor *peri_rng_bernoulli (peri_rng *r, peri_tensor *p) {

@@ -1,18 +1,19 @@
 -- The Bernoulli distribution by its logits, element by element.
 
 local core = require "perigee.core"
+local family = require "perigee.dist.family"
 local shape = require "perigee.dist.shape"
 
----@class Bernoulli
+---@class Bernoulli : Distribution
 ---@field logits userdata log(p / (1 - p)) for p = P(1)
 ---@field mean userdata P(1), computed when asked for
 ---@field shape integer[]
-local Bernoulli = {}
-
-function Bernoulli:__index (key)
-  if key == "mean" then return core.sigmoid(self.logits) end
-  return Bernoulli[key]
-end
+---@field variance userdata computed when asked for
+local Bernoulli = family.class("bernoulli", {{"logits", "logits"}}, {
+  mean = function (self) return core.sigmoid(self.logits) end,
+  variance = function (self) return core.sigmoid(self.logits) * core.sigmoid(-self.logits) end,
+})
+Bernoulli.support = "binary"
 
 ---0 or 1 as real numbers; no gradient passes.
 ---@param rng userdata
@@ -21,12 +22,6 @@ end
 function Bernoulli:sample (rng, lead)
   local p = core.no_grad(core.sigmoid, self.logits)
   return rng:bernoulli(lead and p:expand(shape.lead(lead, self.shape)) or p)
-end
-
----A draw from a finite set has no path of derivatives.
-function Bernoulli:rsample ()
-  error("dist.bernoulli: draws are discrete, so there is no rsample; use sample, and the score "
-    .. "function log_prob for gradients", 2)
 end
 
 ---log p(x) = x logits - softplus(logits), in nats; x may lie between 0 and 1.
@@ -41,6 +36,10 @@ end
 function Bernoulli:entropy ()
   return core.bce_logits(self.logits, core.sigmoid(self.logits))
 end
+
+---0 and 1 on a new first axis.
+---@return userdata
+function Bernoulli:enumerate () return family.outcomes(2, self.shape) end
 
 ---@param logits userdata
 ---@return Bernoulli

@@ -2,41 +2,28 @@
 -- tensors.
 
 local core = require "perigee.core"
+local family = require "perigee.dist.family"
 local options = require "perigee.options"
 local shape = require "perigee.dist.shape"
 
----@class Categorical
+---@class Categorical : Distribution
 ---@field logits userdata (..., classes), unnormalised log-probabilities
 ---@field log_probs userdata (..., classes), normalised, computed when asked for
 ---@field mean userdata (..., classes), the probabilities, computed when asked for
 ---@field classes integer
 ---@field shape integer[] of one draw
-local Categorical = {}
-
-function Categorical:__index (key)
-  if key == "mean" then return core.softmax(self.logits, -1) end
-  if key == "log_probs" then return core.log_softmax(self.logits, -1) end
-  return Categorical[key]
-end
-
--- The largest of logits + Gumbel noise is a draw, and classes of probability 0 are never drawn.
--- Maddison et al. 2014, sec. 2.
-local function draw (self, rng, lead)
-  local u = rng:uniform(shape.lead(lead, self.logits.shape))
-  return core.argmax(self.logits - core.log(-core.log(u)), -1)
-end
+local Categorical = family.class("categorical", {{"logits", "logits"}}, {
+  mean = function (self) return core.softmax(self.logits, -1) end,
+  log_probs = function (self) return core.log_softmax(self.logits, -1) end,
+})
+Categorical.support = "class"
 
 ---@param rng userdata
 ---@param lead? integer|integer[] sizes put before the distribution's own shape
 ---@return userdata index tensor
 function Categorical:sample (rng, lead)
-  return core.no_grad(draw, self, rng, lead)
-end
-
----A draw from a finite set has no path of derivatives.
-function Categorical:rsample ()
-  error("dist.categorical: draws are discrete, so there is no rsample; use sample, and the score "
-    .. "function log_prob for gradients", 2)
+  local l = self.logits:detach()
+  return rng:categorical(lead and l:expand(shape.lead(lead, l.shape)) or l)
 end
 
 ---log p(x) in nats.
@@ -66,6 +53,15 @@ end
 function Categorical:expect (f)
   local p = self.mean
   return core.sum(p * core.where(core.gt(p, 0), f, 0), -1)
+end
+
+---1, 2, ..., classes on a new first axis.
+---@return userdata index tensor
+function Categorical:enumerate ()
+  local ones = {self.classes}
+  for i = 1, #self.shape do ones[i + 1] = 1 end
+  return core.expand(core.reshape(core.arange(self.classes), ones),
+    shape.lead(self.classes, self.shape))
 end
 
 ---@param logits userdata (..., classes)

@@ -1,18 +1,19 @@
 -- A distribution whose last axes are one event: log-probabilities and entropies are summed over
 -- them.
 
-local core = require "perigee.core"
+local family = require "perigee.dist.family"
 local shape = require "perigee.dist.shape"
 
----@class Independent
+---@class Independent : Distribution
 ---@field base table the distribution of the elements
 ---@field ndims integer how many of the last axes are one event
-local Independent = {}
-
-function Independent:__index (key)
-  if key == "mean" then return self.base.mean end
-  return Independent[key]
-end
+---@field event integer
+local Independent = family.class("independent", {}, {
+  mean = function (self) return self.base.mean end,
+  variance = function (self) return self.base.variance end,
+  support = function (self) return self.base.support end,
+  has_rsample = function (self) return self.base.has_rsample end,
+})
 
 function Independent:sample (rng, lead) return self.base:sample(rng, lead) end
 
@@ -22,7 +23,7 @@ function Independent:rsample (rng, lead) return self.base:rsample(rng, lead) end
 ---@param x userdata
 ---@return userdata
 function Independent:total (x)
-  return self.ndims == 0 and x or core.sum(x, shape.last_axes(self.ndims))
+  return shape.sum_last(x, self.ndims)
 end
 
 ---@param x userdata
@@ -40,11 +41,12 @@ local function independent (base, ndims)
   if type(base) ~= "table" or not base.log_prob then
     error(("dist.independent: base is a %s; give a distribution"):format(type(base)), 2)
   end
-  if math.type(ndims) ~= "integer" or ndims < 0 or ndims > #base.shape then
+  if math.type(ndims) ~= "integer" or ndims < 0 or ndims > #base.shape - (base.event or 0) then
     error(("dist.independent: %s last axes of a distribution of shape (%s); give 0 to %d"):format(
-      tostring(ndims), table.concat(base.shape, ", "), #base.shape), 2)
+      tostring(ndims), table.concat(base.shape, ", "), #base.shape - (base.event or 0)), 2)
   end
-  return setmetatable({base = base, ndims = ndims, shape = base.shape}, Independent)
+  return setmetatable({base = base, ndims = ndims, shape = base.shape,
+    event = ndims + (base.event or 0)}, Independent)
 end
 
 return {new = independent, class = Independent}

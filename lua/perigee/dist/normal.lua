@@ -1,15 +1,20 @@
 -- The normal distribution, element by element.
 
 local core = require "perigee.core"
+local family = require "perigee.dist.family"
 local shape = require "perigee.dist.shape"
 
----@class Normal
+---@class Normal : Distribution
 ---@field mean userdata|number
 ---@field scale userdata|number standard deviation
 ---@field log_scale userdata|number
 ---@field shape integer[]
-local Normal = {}
-Normal.__index = Normal
+---@field variance userdata computed when asked for
+local Normal = family.class("normal", {{"mean", "real"}, {"scale", "positive"}}, {
+  variance = function (self)
+    return core.expand(core.square(self.scale), self.shape)
+  end,
+})
 
 local half_log_2pi = 0.5 * math.log(2 * math.pi)
 
@@ -19,14 +24,6 @@ local half_log_2pi = 0.5 * math.log(2 * math.pi)
 ---@return userdata
 function Normal:rsample (rng, lead)
   return self.mean + self.scale * rng:normal(shape.lead(lead, self.shape))
-end
-
----Draws that no gradient passes.
----@param rng userdata
----@param lead? integer|integer[]
----@return userdata
-function Normal:sample (rng, lead)
-  return core.no_grad(self.rsample, self, rng, lead)
 end
 
 ---log p(x) = -((x - mean) / scale)^2 / 2 - log scale - log(2 pi) / 2, in nats.
@@ -41,6 +38,14 @@ end
 function Normal:entropy ()
   return core.zeros(self.shape) + (self.log_scale + (0.5 + half_log_2pi))
 end
+
+---@param x userdata
+---@return userdata
+function Normal:cdf (x) return core.ndtr((x - self.mean) / self.scale) end
+
+---@param p userdata probabilities
+---@return userdata
+function Normal:icdf (p) return self.mean + self.scale * core.ndtri(p) end
 
 ---N(mean, scale^2).  log_scale may be given when it is at hand, which saves taking the logarithm of
 ---an exponential.
