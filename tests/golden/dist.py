@@ -126,6 +126,17 @@ def main():
         line("dirichlet", [a], "mean", None, d.mean())
         line("dirichlet", [a], "variance", None, d.var())
         line("dirichlet", [a], "entropy", None, d.entropy())
+    tril = np.array([[1, 0, 0], [0.5, 0.75, 0], [-0.25, 2, 1.5]])
+    loc = np.array([0.5, 0, -1])
+    d = stats.multivariate_normal(loc, tril @ tril.T)
+    for x in [[0, 0, 0], [0.5, 0, -1], [3, -2, 5], [-20, 1, 1]]:
+        line("multivariate_normal", [loc, tril], "log_prob", x, d.logpdf(x))
+    line("multivariate_normal", [loc, tril], "entropy", None, d.entropy())
+    factor, s = np.array([[1, 0.5], [-0.25, 2], [0, 1]]), np.array([0.5, 1, 0.25])
+    d = stats.multivariate_normal(loc, factor @ factor.T + np.diag(s * s))
+    for x in [[0, 0, 0], [0.5, 0, -1], [3, -2, 5]]:
+        line("low_rank_normal", [loc, factor, s], "log_prob", x, d.logpdf(x))
+    line("low_rank_normal", [loc, factor, s], "entropy", None, d.entropy())
     for loc, log_scale in [(0, -1), (0.25, -4), (-0.875, 0.5)]:
         d = stats.logistic(loc, np.exp(log_scale))
         for k in [0, 1, 100, 128, 160, 254, 255]:

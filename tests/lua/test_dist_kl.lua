@@ -8,12 +8,16 @@ local peri = require "perigee"
 local dist = peri.dist
 local N <const> = 40000
 
+local tril = peri.tensor {{1, 0, 0}, {0.5, 0.8, 0}, {-0.3, 0.2, 1.5}}
+local other = peri.tensor {{1.4, 0, 0}, {-0.2, 1, 0}, {0.1, 0.4, 0.9}}
 local T = peri.tensor
 
 -- family, p's parameters, q's
 local pairs_of = {
   {"normal", {0.3, 0.5}, {0, 1}}, {"normal", {T {1, 2}, 3}, {-0.5, T {2.5, 1}}},
   {"log_normal", {0.3, 0.5}, {0, 0.7}}, {"half_normal", {2}, {3}}, {"half_normal", {3}, {2}},
+  {"multivariate_normal", {T {1, 0, -1}, tril}, {T {0.5, 0.5, 0}, other}},
+  {"multivariate_normal", {peri.zeros(2, 3), tril}, {T {{0.5, 0.5, 0}, {1, 1, 1}}, other}},
   {"bernoulli", {T {0.3, -2}}, {T {1, 0.5}}}, {"binomial", {12, 0.3}, {12, -0.1}},
   {"continuous_bernoulli", {2}, {-1}}, {"continuous_bernoulli", {0}, {0.7}},
   {"categorical", {T {0.3, 1, -1}}, {T {0, 0, 0.5}}}, {"geometric", {0.5}, {-1}},

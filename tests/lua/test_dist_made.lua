@@ -42,7 +42,7 @@ check.test("mixtures integrate to one, are followed, and have their moments", fu
 end)
 
 check.test("a mixture of one part is that part, whatever its event", function ()
-  local part = dist.independent(dist.normal(peri.zeros(4, 1, 3), 2))
+  local part = dist.multivariate_normal(peri.zeros(4, 1, 3), peri.one_hot(peri.arange(3), 3) * 2)
   local d = dist.mixture(peri.zeros(4, 1), part)
   check.equal({d.shape, d.event}, {{4, 3}, 1})
   local x = d:sample(peri.rng(1), 6)

@@ -1,5 +1,5 @@
--- Distributions of vectors: simplices and pixels.  Each integrates to one where a grid can show it,
--- its draws have its moments, and its parts agree with other ways to them.
+-- Distributions of vectors: simplices, multivariate normals, pixels.  Each integrates to one where
+-- a grid can show it, its draws have its moments, and its parts agree with other ways to them.
 
 local check = require "check"
 local density = require "density"
@@ -90,6 +90,84 @@ check.test("a relaxed categorical integrates to one and follows its temperature"
     :item() == 1)
   check.raises(function () dist.relaxed_categorical(peri.ones(3), peri.zeros(2, 3)) end,
     "temperature of shape %(3%)")
+end)
+
+local tril = {{1, 0, 0}, {0.5, 0.8, 0}, {-0.3, 0.2, 1.5}}
+
+check.test("a multivariate normal is the product of its conditionals", function ()
+  local d = dist.multivariate_normal(peri.tensor {1, 0, -1}, peri.tensor(tril))
+  check.equal({d.shape, d.event}, {{3}, 1})
+  local x = d:sample(peri.rng(4), N)
+  check_moments(d, x, true)
+  check.equal(d:sample(peri.rng(4)).shape, {3})
+  density.check_mean(-d:log_prob(x), d:entropy():item())
+  -- x = loc + L z row by row: each given those before it is a normal of scale L_ii
+  local some = x:slice(1, 1, 50)
+  local total, z = peri.zeros(50), {}
+  for i = 1, 3 do
+    local mean = peri.full({50}, ({1, 0, -1})[i])
+    for k = 1, i - 1 do mean = mean + z[k] * tril[i][k] end
+    local xi = some:slice(-1, i, i):reshape(50)
+    total = total + dist.normal(mean, tril[i][i]):log_prob(xi)
+    z[i] = (xi - mean) / tril[i][i]
+  end
+  check.close(d:log_prob(some):tolist(), total:tolist(), 1e-4)
+  local covariance = peri.matmul((x - d.mean):transpose(), x - d.mean) / N
+  check.is_true((covariance - d.covariance):abs():max():item() < 5 * 4 / math.sqrt(N))
+  -- what stands above the diagonal is not read
+  local full = peri.tensor {{1, 9, 9}, {0.5, 0.8, 9}, {-0.3, 0.2, 1.5}}
+  local same = dist.multivariate_normal(d.loc, full)
+  check.equal(same:log_prob(some):tolist(), d:log_prob(some):tolist())
+  check.equal(same:sample(peri.rng(4), 5):tolist(), d:sample(peri.rng(4), 5):tolist())
+  check.close(dist.kl(same, d):item(), 0, 1e-6)
+end)
+
+check.test("batches of normals, and their gradients", function ()
+  local l = peri.stack({peri.tensor(tril), peri.tensor(tril) * 2}, 1):requires_grad(true)
+  local d = dist.multivariate_normal(peri.zeros(5, 1, 3), l)
+  check.equal({d.shape, d:entropy().shape}, {{5, 2, 3}, {5, 2}})
+  local x = d:rsample(peri.rng(1), 4)
+  check.equal({x.shape, d:log_prob(x).shape}, {{4, 5, 2, 3}, {4, 5, 2}})
+  for i = 1, 2 do
+    local one = dist.multivariate_normal(peri.zeros(3), l:detach():slice(1, i, i):reshape(3, 3))
+    local y = x:detach():slice(3, i, i):reshape(4, 5, 3)
+    check.close(d:log_prob(x):detach():slice(3, i, i):reshape(20):tolist(),
+      one:log_prob(y):reshape(20):tolist(), 1e-4)
+  end
+  local g = peri.grad(d:log_prob(x:detach()):sum(), {l})[1]
+  local h = 1e-2
+  local moved = peri.zeros(2, 3, 3) + peri.tensor {{0, 0, 0}, {0, h, 0}, {0, 0, 0}}
+  local function at (m) return dist.multivariate_normal(peri.zeros(5, 1, 3), m):log_prob(
+    x:detach()):sum():item() end
+  local want = (at(l:detach() + moved) - at(l:detach() - moved)) / (2 * h)
+  local got = g:slice(2, 2, 2):slice(3, 2, 2):sum():item()
+  check.close(got, want, 1e-2)
+  check.raises(function () dist.multivariate_normal(peri.zeros(3), peri.ones(2, 2)) end,
+    "%(3%) and scale_tril of shape %(2, 2%)")
+end)
+
+check.test("a normal of low rank is the full one of the same covariance", function ()
+  local loc = peri.tensor {1, 0, -1, 2}
+  local w = peri.rng(1):normal(4, 2)
+  local scale = peri.tensor {0.5, 1, 0.3, 2}
+  local d = dist.low_rank_normal(loc, w, scale)
+  local eye = peri.one_hot(peri.arange(4), 4)
+  local full = dist.multivariate_normal(loc,
+    peri.cholesky(peri.matmul(w, w:transpose()) + eye * peri.square(scale)))
+  local x = d:sample(peri.rng(2), N)
+  check.close(d:log_prob(x:slice(1, 1, 50)):tolist(), full:log_prob(x:slice(1, 1, 50)):tolist(),
+    1e-4)
+  check.close(d:entropy():item(), full:entropy():item(), 1e-5)
+  check.close(d.variance:tolist(), full.variance:tolist(), 1e-4)
+  check_moments(d, x, true)
+  local batch = dist.low_rank_normal(peri.zeros(5, 4), peri.stack({w, w, w, w, w}, 1), scale)
+  check.equal(d:sample(peri.rng(1)).shape, {4})
+  check.equal({batch.shape, batch:sample(peri.rng(1), 3).shape}, {{5, 4}, {3, 5, 4}})
+  local y = batch:sample(peri.rng(1), 3)
+  check.close(batch:log_prob(y):reshape(15):tolist(),
+    dist.low_rank_normal(peri.zeros(4), w, scale):log_prob(y):reshape(15):tolist(), 1e-4)
+  check.raises(function () dist.low_rank_normal(loc, peri.ones(3, 2), scale) end, "%(4%).*%(3, 2%)")
+  check.raises(function () dist.low_rank_normal(loc, w, peri.ones(3)) end, "%(3%).*%(4%)")
 end)
 
 check.test("pixels of three channels add to one over all levels", function ()

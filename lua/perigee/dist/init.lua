@@ -9,12 +9,13 @@ local dist = {
   kl = kl.kl, kl_monte_carlo = kl.monte_carlo, register_kl = kl.register,
   bijector = require "perigee.dist.bijector",
   mixture_of_gaussians = require "perigee.dist.mixture".gaussians,
+  low_rank_normal = require "perigee.dist.multivariate_normal".low_rank,
   kde = require "perigee.dist.empirical".kde,
   toy = require "perigee.dist.toy",
 }
 
 for _, name in ipairs {
-  "normal", "bernoulli", "categorical", "independent",
+  "normal", "multivariate_normal", "bernoulli", "categorical", "independent",
   "half_normal", "log_normal", "truncated_normal", "student_t", "cauchy",
   "uniform", "exponential", "laplace", "logistic", "gumbel", "von_mises",
   "gamma", "beta", "dirichlet",

@@ -3,6 +3,7 @@
 
 local core = require "perigee.core"
 local family = require "perigee.dist.family"
+local shape = require "perigee.dist.shape"
 
 local pairs_of = {}
 
@@ -69,6 +70,15 @@ end)
 within("half_normal", function (p, q)
   local ratio = p.scale / q.scale
   return (core.square(ratio) - 1) * 0.5 - core.log(ratio)
+end)
+
+-- With M = Lq^-1 Lp: (|M|^2 + |Lq^-1 (m - n)|^2 - k) / 2 + log |det Lq| - log |det Lp|.
+within("multivariate_normal", function (p, q)
+  local m = core.solve_triangular(q.scale_tril, p:lower())
+  local off = p.loc - q.loc
+  local z = core.solve_triangular(q.scale_tril, core.reshape(off, shape.lead(off.shape, {1})))
+  return (core.sum(core.square(m), {-2, -1}) + core.sum(core.square(z), {-2, -1})
+    - p.shape[#p.shape]) * 0.5 + q:log_det() - p:log_det()
 end)
 
 -- p (log p - log q) + (1 - p) (log(1 - p) - log(1 - q)) = p (a - b) - softplus(a) + softplus(b).
