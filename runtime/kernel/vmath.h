@@ -61,7 +61,7 @@ PERI__POLYNOMIAL(v4)
   /* the rounding of 1 + x is put back into f */ \
   PERI__INLINE(L) real_##L vlog1p_own_##L (real_##L x) { \
     real_##L zero = {0}, u = 1 + x, c = vselect(x > 1, 1 - (u - x), x - (u - 1)); \
-    mask_##L i = (mask_##L) u - 0x3f3504f3, k = i >> 23; \
+    mask_##L i = (mask_##L) vlimit_##L(u, 0, INFINITY) - 0x3f3504f3, k = i >> 23; \
     real_##L f = (real_##L) ((i & 0x7fffff) + 0x3f3504f3) - 1; \
     f = f + 0.25f * c * (real_##L) ((129 - k) << 23); \
     real_##L y = vlog_sum_##L(__builtin_convertvector(k, real_##L), f); \
