@@ -1,6 +1,7 @@
-/* A pool of threads that take chunks from a counter.  Created at first need; one job at a time; the
-   caller works too.  A worker spins a little before it sleeps, since steps follow each other
-   closely. */
+/* A pool of threads that share the chunks of one job at a time.  Created at first need; the caller
+   works too.  Every thread starts on its own part of the chunks, so that from one operation to the
+   next a part stays in the cache of the core that wrote it, then helps with the others'.  A worker
+   spins a little before it sleeps, since steps follow each other closely. */
 
 #include "parallel.h"
 
@@ -14,49 +15,68 @@
 
 enum { MAXTHREADS = 256, SPINS = 4000 };
 
+/* The chunks of one thread: those from `next` to `end` nobody took. */
+typedef struct {
+  _Alignas(64) atomic_llong next;
+  long long end;
+} share;
+
 static struct {
-  pthread_mutex_t lock;         /* guards what follows, and the sleep of the workers */
+  pthread_mutex_t lock;         /* for the sleep of the workers */
   pthread_cond_t wake;
   int wanted, started;          /* threads asked for, workers running */
   void (*f) (void *, int64_t);
   void *arg;
-  int64_t chunks;
-  atomic_llong next;            /* first chunk nobody took */
+  int seats;                    /* threads that share the job */
   atomic_llong left;            /* chunks not finished */
-  atomic_uint job;              /* number of the job */
-  atomic_int inside;            /* workers that may still look at f and arg */
+  atomic_uint job;              /* number of the job; odd while the next one is written down */
+  atomic_int inside;            /* workers that may still look at the job */
+  atomic_int asleep;
+  share part[MAXTHREADS];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
 static pthread_mutex_t one_job = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local bool working;     /* a chunk that asks for threads runs them itself */
 
-static void take_chunks (void) {
+static void take_chunks (int seat) {
   long long done = 0;
-  for (;;) {
-    long long i = atomic_fetch_add(&pool.next, 1);
-    if (i >= pool.chunks) break;
-    pool.f(pool.arg, i);
-    done++;
+  for (int i = 0; i < pool.seats; i++) {
+    share *s = &pool.part[(seat + i) % pool.seats];
+    if (atomic_load_explicit(&s->next, memory_order_relaxed) >= s->end) continue;
+    for (;;) {
+      long long chunk = atomic_fetch_add(&s->next, 1);
+      if (chunk >= s->end) break;
+      pool.f(pool.arg, chunk);
+      done++;
+    }
   }
   if (done) atomic_fetch_sub(&pool.left, done);
 }
 
-static void *work (void *seat) {
-  int me = (int) (intptr_t) seat;
+static void wait_for_job (unsigned seen) {
+  for (int i = 0; i < SPINS; i++) {
+    if (atomic_load(&pool.job) != seen) return;
+    __builtin_ia32_pause();
+  }
+  pthread_mutex_lock(&pool.lock);
+  atomic_fetch_add(&pool.asleep, 1);
+  while (atomic_load(&pool.job) == seen) pthread_cond_wait(&pool.wake, &pool.lock);
+  atomic_fetch_sub(&pool.asleep, 1);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+static void *work (void *number) {
+  int seat = (int) (intptr_t) number;
   unsigned seen = 0;
   working = true;
   for (;;) {
-    for (int i = 0; i < SPINS && atomic_load(&pool.job) == seen; i++) __builtin_ia32_pause();
-    pthread_mutex_lock(&pool.lock);
-    while (atomic_load(&pool.job) == seen) pthread_cond_wait(&pool.wake, &pool.lock);
+    wait_for_job(seen);
     seen = atomic_load(&pool.job);
-    bool join = me < pool.wanted - 1 && atomic_load(&pool.left) > 0;
-    if (join) atomic_fetch_add(&pool.inside, 1);
-    pthread_mutex_unlock(&pool.lock);
-    if (join) {
-      take_chunks();
-      atomic_fetch_sub(&pool.inside, 1);
-    }
+    if (seen & 1) continue;
+    atomic_fetch_add(&pool.inside, 1);
+    /* From here on the job stays as it is, if it is still the one that was seen. */
+    if (atomic_load(&pool.job) == seen && seat < pool.seats) take_chunks(seat);
+    atomic_fetch_sub(&pool.inside, 1);
   }
   return NULL;
 }
@@ -76,6 +96,7 @@ static int default_threads (void) {
 static void forget_workers (void) {
   pool.started = 0;
   atomic_store(&pool.inside, 0);
+  atomic_store(&pool.asleep, 0);
 }
 
 int peri_threads (void) {
@@ -85,9 +106,7 @@ int peri_threads (void) {
 
 void peri_set_threads (int n) {
   pthread_mutex_lock(&one_job);
-  pthread_mutex_lock(&pool.lock);                      /* a late worker may be reading it */
   pool.wanted = n < 1 ? 1 : n < MAXTHREADS ? n : MAXTHREADS;
-  pthread_mutex_unlock(&pool.lock);
   pthread_mutex_unlock(&one_job);
 }
 
@@ -95,10 +114,28 @@ static void start_workers (void) {
   if (pool.started == 0) pthread_atfork(NULL, NULL, forget_workers);
   while (pool.started < pool.wanted - 1) {
     pthread_t t;
-    if (pthread_create(&t, NULL, work, (void *) (intptr_t) pool.started)) break;
+    if (pthread_create(&t, NULL, work, (void *) (intptr_t) (pool.started + 1))) break;
     pthread_detach(t);
     pool.started++;
   }
+}
+
+static void publish (int64_t chunks, void (*f) (void *, int64_t), void *arg) {
+  atomic_fetch_add(&pool.job, 1);
+  while (atomic_load(&pool.inside) > 0) __builtin_ia32_pause();    /* a late one from the last job */
+  pool.f = f;
+  pool.arg = arg;
+  pool.seats = pool.wanted;
+  for (int i = 0; i < pool.seats; i++) {
+    atomic_store(&pool.part[i].next, chunks * i / pool.seats);
+    pool.part[i].end = chunks * (i + 1) / pool.seats;
+  }
+  atomic_store(&pool.left, chunks);
+  atomic_fetch_add(&pool.job, 1);
+  if (atomic_load(&pool.asleep) == 0) return;
+  pthread_mutex_lock(&pool.lock);
+  pthread_cond_broadcast(&pool.wake);
+  pthread_mutex_unlock(&pool.lock);
 }
 
 void peri__parallel (int64_t chunks, void (*f) (void *arg, int64_t chunk), void *arg) {
@@ -108,19 +145,10 @@ void peri__parallel (int64_t chunks, void (*f) (void *arg, int64_t chunk), void 
   }
   pthread_mutex_lock(&one_job);
   start_workers();
-  pthread_mutex_lock(&pool.lock);
-  while (atomic_load(&pool.inside) > 0) __builtin_ia32_pause();   /* a late one from the last job */
-  pool.f = f;
-  pool.arg = arg;
-  pool.chunks = chunks;
-  atomic_store(&pool.next, 0);
-  atomic_store(&pool.left, chunks);
-  atomic_fetch_add(&pool.job, 1);
-  pthread_cond_broadcast(&pool.wake);
-  pthread_mutex_unlock(&pool.lock);
+  publish(chunks, f, arg);
   working = true;
-  take_chunks();
+  take_chunks(0);
   working = false;
-  while (atomic_load(&pool.left) > 0 || atomic_load(&pool.inside) > 0) __builtin_ia32_pause();
+  while (atomic_load(&pool.left) > 0) __builtin_ia32_pause();
   pthread_mutex_unlock(&one_job);
 }
