@@ -50,12 +50,26 @@ LEVELS(tanh_, TANH)
 LEVELS(sigmoid, SIGMOID)
 LEVELS(identity, IDENTITY)
 
+typedef void loop (int64_t, int64_t, const peri_real *, double, peri_real *, int64_t);
+
+/* Rows shorter than a vector are taken SHORT at a time, as one row with the bias repeated. */
+enum { SHORT = 16 };
+
+static int64_t take_short_rows (loop *f, int64_t rows, int64_t n, const peri_real *b, double slope,
+                                peri_real *y) {
+  peri_real repeated[SHORT * SHORT];
+  for (int64_t i = 0; i < SHORT; i++) memcpy(repeated + i * n, b, (size_t) n * sizeof *b);
+  f(rows / SHORT, SHORT * n, repeated, slope, y, SHORT * n);
+  return rows / SHORT * SHORT;
+}
+
 void peri__epilogue (peri__act act, int64_t rows, int64_t n, const peri_real *b, double slope,
                      peri_real *y, int64_t step) {
-  typedef void loop (int64_t, int64_t, const peri_real *, double, peri_real *, int64_t);
   static loop *const loops[][3] = {
     {relu_v2, relu_v3, relu_v4}, {leaky_relu_v2, leaky_relu_v3, leaky_relu_v4},
     {tanh__v2, tanh__v3, tanh__v4}, {sigmoid_v2, sigmoid_v3, sigmoid_v4},
     {identity_v2, identity_v3, identity_v4}};
-  loops[act][peri__cpu_level()](rows, n, b, slope, y, step);
+  loop *f = loops[act][peri__cpu_level()];
+  int64_t done = n < SHORT && step == n ? take_short_rows(f, rows, n, b, slope, y) : 0;
+  f(rows - done, n, b, slope, y + done * step, step);
 }

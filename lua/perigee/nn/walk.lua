@@ -16,29 +16,13 @@ local function before (a, b)
   return a < b
 end
 
--- The sorted keys of the tables seen so far, and each key's place among them: a training loop asks
--- for the same tables every step.
-local known = setmetatable({}, {__mode = "k"})
-
 local function is_part (v)
   return type(v) == "table" or is_tensor(v)
 end
 
--- Does the table still have the keys it had?
-local function unchanged (t, keys)
-  local n, place = 0, keys.place
-  for k, v in next, t do
-    if place[k] then n = n + 1
-    elseif is_part(v) then return false end
-  end
-  return n == #keys
-end
-
 local function sorted_keys (t, trail, depth)
-  local keys = known[t]
-  if keys and unchanged(t, keys) then return keys end
   local function path () return table.concat(trail, ".", 1, depth) end
-  keys = {}
+  local keys = {}
   for k, v in next, t do
     if is_part(v) then
       if math.type(k) ~= "integer" and type(k) ~= "string" then
@@ -53,26 +37,24 @@ local function sorted_keys (t, trail, depth)
     end
   end
   table.sort(keys, before)
-  keys.place = {}
-  for i, k in ipairs(keys) do keys.place[k] = i end
-  known[t] = keys
   return keys
 end
 
 -- Calls found(tensor, trail, depth) for every tensor; trail[1..depth] are the keys that lead to it.
-local function visit (t, trail, depth, seen, found)
+local function visit (t, trail, depth, seen, found, entered)
   if seen[t] then
     error(("nn: '%s' is a module met before; share tensors, not modules"):format(
       table.concat(trail, ".", 1, depth)), 0)
   end
   seen[t] = true
   local keys = sorted_keys(t, trail, depth)
+  if entered then entered(t) end
   for i = 1, #keys do
     local k = keys[i]
     local v = t[k]
     trail[depth + 1] = k
     if type(v) == "table" then
-      visit(v, trail, depth + 1, seen, found)
+      visit(v, trail, depth + 1, seen, found, entered)
     elseif not seen[v] then
       seen[v] = true                 -- a tensor that two modules share counts under its first name
       found(v, trail, depth + 1)
@@ -123,15 +105,58 @@ function walk.parameters (model)
   return parameters, names
 end
 
+-- What the last walk over a model met: its tensors in order, its tables, and what each key held.
+-- A training loop asks for the same parameters every step, and comparing is cheaper than sorting.
+local plans = setmetatable({}, {__mode = "k"})
+
+local function make_plan (model)
+  local plan = {tensors = {}, tables = {}, held = {}}
+  visit(model, {}, 0, {}, function (x)
+    plan.tensors[#plan.tensors + 1] = x
+  end, function (t)
+    local held, n = {}, 0
+    for k, v in next, t do
+      if is_part(v) then held[k], n = v, n + 1 end
+    end
+    local at = #plan.tables + 1
+    plan.tables[at], plan.held[at], plan.held[-at] = t, held, n
+  end)
+  plans[model] = plan
+  return plan
+end
+
+local function still_holds (plan)
+  local tables, held = plan.tables, plan.held
+  for i = 1, #tables do
+    local h, n = held[i], 0
+    for k, v in next, tables[i] do
+      local was = h[k]
+      if was ~= nil then
+        if not rawequal(was, v) then return false end
+        n = n + 1
+      elseif is_part(v) then
+        return false
+      end
+    end
+    if n ~= held[-i] then return false end
+  end
+  return true
+end
+
 ---The tensors that training changes, in the order of the walk, without their names.
 ---@param model table a module, or a list of tensors or modules
 ---@return userdata[]
 function walk.trainable (model)
-  local parameters = {}
   check_model(model)
-  visit(model, {}, 0, {}, function (x)
-    if x:requires_grad() then parameters[#parameters + 1] = x end
-  end)
+  local plan = plans[model]
+  if not plan or not still_holds(plan) then plan = make_plan(model) end
+  local parameters, n = {}, 0
+  for _, x in ipairs(plan.tensors) do
+    if x:requires_grad() then
+      n = n + 1
+      parameters[n] = x
+    end
+  end
   return parameters
 end
 
