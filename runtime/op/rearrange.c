@@ -71,6 +71,7 @@ peri_tensor *peri__tile_forward (const peri_call *c) {
     behind *= count;
     from = y;
   }
+  if (!from) return NULL;
   if (!y) y = peri_clone(x);
   if (y) peri__set_shape(y, shape);
   return y;
