@@ -147,8 +147,8 @@ def case(op, args, want, note="", each=False, grad=True, within=None):
                 f"{numbers(want.detach().flatten().tolist())})")
     leaves = leaves_of(args)
     if grad and kind == "real" and leaves and want.requires_grad:
-        gradients = torch.autograd.grad(want, leaves, weights(want.shape), allow_unused=True)
-        gradients = [torch.zeros_like(x) if g is None else g for g, x in zip(gradients, leaves)]
+        gradients = torch.autograd.grad(want, leaves, weights(want.shape), retain_graph=True,
+                                        materialize_grads=True)
         text.append("gradients(" + ",\n".join(numbers(g.flatten().tolist()) for g in gradients) + ")")
     if each:
         text.append('each "result"' if each == "result" else 'each "all"')
@@ -159,7 +159,7 @@ def case(op, args, want, note="", each=False, grad=True, within=None):
 
 def vjp(y, xs, g):
     """Gradients of y by xs that can be differentiated again."""
-    return torch.autograd.grad(y, xs, g, create_graph=True)
+    return torch.autograd.grad(y, xs, g, create_graph=True, materialize_grads=True)
 
 
 def elementwise(f, derivative):
