@@ -106,6 +106,20 @@ def polygamma():
         case("polygamma", [x, order], y, f"order {order}", each=True)
 
 
+def log_gamma_slope(a, y):
+    """d y / d a of y, the logarithm of a draw at a fixed quantile of Gamma(a, 1)."""
+    a, x = mpmath.mpf(a), mpmath.exp(mpmath.mpf(y))
+    by_a = mpmath.diff(lambda t: mpmath.gammainc(t, 0, x, regularized=True), a)
+    return float(-by_a / mpmath.exp(a * mpmath.log(x) - x - mpmath.loggamma(a)))
+
+
+def gamma_grad():
+    a = constant([0.0625, 0.0625, 0.5, 0.5, 1, 1, 2.5, 2.5, 7.75, 12.5, 30, 30, 250])
+    y = constant([-20.5, -2.25, -3.5, 0.75, -5, 1.25, -0.5, 1.75, 2.5, 2, 3.25, 3.75, 5.5])
+    want = [log_gamma_slope(*point) for point in zip(a.v.tolist(), y.v.tolist())]
+    case("gamma_grad", [a, y], torch.tensor(want), "from small shapes to large", each=True)
+
+
 def make():
     for op, f, slope, points, note in ROWS:
         x = real(points) if slope else constant(points)
@@ -118,6 +132,7 @@ def make():
             y = torch.as_tensor(np.asarray(f(np.array(points, dtype=float)), dtype=float))
         case(op, [x], y, "corners", each=True)
     polygamma()
+    gamma_grad()
     x = real(Draw("special").normal(4, 1)).expand(4, 3)
     case("log_ndtr", [x], elementwise(exactly(log_cdf), exactly(hazard))(x.v), "stride 0")
     x = real(np.zeros((0, 2)))
