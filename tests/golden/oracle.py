@@ -17,13 +17,15 @@ cases = []          # texts of the family being made
 
 
 def number(v):
-    """Shortest text that reads back as v; nan and inf are names the reader knows."""
+    """v to 15 digits, enough for 1e-12; nan and inf are names the reader knows."""
     v = float(v)
     if math.isnan(v):
         return "nan"
     if math.isinf(v):
         return "inf" if v > 0 else "-inf"
-    return str(int(v)) if v == int(v) and abs(v) < 1e15 and str(v) != "-0.0" else repr(v)
+    if v == 0:
+        return str(v) if math.copysign(1, v) < 0 else "0"
+    return f"{v:.15g}"
 
 
 def numbers(values):

@@ -48,6 +48,7 @@ SHAPES = [
     ((1, 4, 4, 1), (4, 4, 1, 2), {}),
     ((1, 3, 4, 3, 2), (2, 2, 2, 2, 3), {}),
     ((1, 4, 4, 4, 2), (3, 3, 3, 1, 2), {"groups": 2, "stride": 2, "padding": 1}),
+    ((1, 4, 5, 8), (3, 3, 8, 7), {"padding": 1}),
     ((0, 4, 4, 2), (3, 3, 2, 3), {"padding": 1}),
 ]
 # the window's output padding is between the sizes that a stride of 2 makes alike
@@ -63,6 +64,7 @@ BACK = [
     ((1, 4, 4, 4), (3, 3, 1, 4), {"groups": 4, "padding": 1}),
     ((1, 3, 3, 2), (3, 3, 2, 2), {"dilation": 2, "padding": 1}),
     ((1, 2, 2, 3), (2, 2, 2, 3), {"stride": 2}),
+    ((1, 3, 3, 8), (3, 3, 7, 8), {"stride": 2, "padding": 1}),
     ((1, 1, 1, 3), (4, 4, 2, 3), {}),
     ((1, 2, 3, 2, 2), (2, 2, 2, 3, 2), {"stride": 2, "output_padding": 1}),
 ]
@@ -93,8 +95,8 @@ def make():
              note(sx, sw, window))
     x, w = real(d.normal(1, 4, 5, 2)), real(d.normal(3, 3, 2, 3))
     case("conv", [x, w], convolve(x.v, w.v, None, {}), "no bias")
-    case("conv_transpose", [real(x.v.detach()), v := real(d.normal(3, 3, 3, 2))],
-         transpose(x.v, v.v, None, {}), "no bias", grad=False)
+    v = real(d.normal(3, 3, 3, 2))
+    case("conv_transpose", [x, v], transpose(x.v, v.v, None, {}), "no bias")
     x = real(d.normal(1, 5, 4, 2)).transpose(2, 3)
     case("conv", [x, w], convolve(x.v, w.v, None, {}), "transposed")
     x = real(d.normal(1, 4, 1, 2)).expand(1, 4, 4, 2)

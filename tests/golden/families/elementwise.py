@@ -63,6 +63,15 @@ def views():
     case("sin", [x], x.v.sin(), "no axes")
 
 
+def kinks():
+    """Where torch's choice of a derivative is Perigee's too.  It is not on ties of maximum and minimum,
+    of which torch gives each half, nor at the bounds of clamp, where it gives nothing."""
+    x = real([0.0, 0.0])
+    for op, f in (("abs", torch.abs), ("relu", F.relu), ("sqrt", torch.sqrt),
+                  ("leaky_relu", F.leaky_relu)):
+        case(op, [x], f(x.v), "at 0")
+
+
 def slopes():
     x = real(SPREAD)
     for slope in (0.01, 0.25, 0.0):
@@ -150,6 +159,7 @@ def comparisons():
 def make():
     unary()
     views()
+    kinks()
     slopes()
     binary()
     derivatives()

@@ -83,10 +83,16 @@ def attention():
     case("attention", [q, k, v, m], attend(q.v, k.v, v.v, m.v, False, 0.5), "byte mask")
     m = constant(d.normal(3, 3))
     case("attention", [q, k, v, m], attend(q.v, k.v, v.v, m.v, False, 0.5), "real mask, added")
+    m = byte([[1, 0, 1], [0, 0, 0], [0, 1, 1]])
+    case("attention", [q, k, v, m], F.scaled_dot_product_attention(q.v, k.v, v.v, m.v),
+         "a query that may look nowhere")
     m = constant([[0, -INF, 1], [-INF, 0, 2], [0, 0, -INF]])
     case("attention", [q, k, v, m], attend(q.v, k.v, v.v, m.v, False, 0.5), "real mask with -inf")
     q, k, v = real(d.normal(3, 4, scale=200)), real(d.normal(3, 4, scale=50)), real(d.normal(3, 4))
     case("attention", [q, k, v], attend(q.v, k.v, v.v, None, False, 0.5), "large scores")
+    q, k, v = inputs(1, 70, 2)
+    case("attention", [q, k, v, None, True, 0.5], attend(q.v, k.v, v.v, None, True, 0.5),
+         "causal, a long sequence")
     q = real(d.normal(2, 4, 3)).transpose(2, 3)
     k, v = real(d.normal(1, 3, 4)).expand(2, 3, 4), real(d.normal(2, 3, 8)).slice(3, 1, 7, 2)
     case("attention", [q, k, v], attend(q.v, k.v, v.v, None, False, 0.5),

@@ -32,6 +32,15 @@ def products():
     case("dense", [x, w, b, "leaky_relu", 0.125], F.leaky_relu(y, 0.125), "leaky_relu")
 
 
+def einsum():
+    d = Draw("einsum")
+    sizes = {"i": 2, "j": 3, "k": 4, "b": 2}
+    for spec in ("ij,jk->ik", "ij,jk->", "ij->ji", "ii->i", "ii", "bij,bjk->bik", "i,j->ij", "ij,ij->i",
+                 "ij,jk,ki->k", "bij,kj->bki"):
+        x = [real(d.normal(*(sizes[c] for c in letters))) for letters in spec.split("->")[0].split(",")]
+        case("einsum", [spec, *x], torch.einsum(spec, *(a.v for a in x)), spec)
+
+
 def definite(d, *shape):
     a = d.normal(*shape)
     return np.round((a @ a.swapaxes(-1, -2) / 2 + np.eye(shape[-1])) * 64) / 64
@@ -114,6 +123,7 @@ def diagonals():
 
 def make():
     products()
+    einsum()
     square()
     rectangular()
     diagonals()

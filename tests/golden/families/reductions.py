@@ -54,6 +54,13 @@ def over_axes():
         case(op, [x, 1], {**MATHEMATICS, "prod": product}[op](x.v, (0,), False), "an empty axis")
     x = real([[2, 0, 3], [0, 5, 0], [1, 2, 3]])
     case("prod", [x, 2], x.v.prod(1), "zeros")
+    x = real([[1, 3, 3, 0], [2, 2, 2, 2], [0, 0, 0, 0]])
+    for op in ("max", "min", "norm"):
+        case(op, [x, 2], MATHEMATICS[op](x.v, (1,), False), "ties and zeros")
+    for op in ("sum", "mean", "var", "norm", "logsumexp", "max"):
+        x = real(Draw("long").distinct(2, 67) / 8)
+        case(op, [x, 2], MATHEMATICS[op](x.v, (1,), False), "long rows")
+        case(op, [x, 1], MATHEMATICS[op](x.v, (0,), False), "many columns")
     for correction in (1, 2):
         x = real(Draw("var").normal(4, 5))
         case("var", [x, 1, False, correction], x.v.var(0, correction=correction),
@@ -83,6 +90,9 @@ def softmax_family():
         for axis in (1, 2, 3, -1):
             x = real(d.normal(2, 3, 4))
             case(op, [x, axis], f(x.v, axis - 1 if axis > 0 else axis), f"axis {axis}")
+        x = real(d.normal(2, 67, scale=3))
+        case(op, [x, 2], f(x.v, 1), "long rows")
+        case(op, [x, 1], f(x.v, 0), "many columns")
         x = real(LARGE)
         case(op, [x, 2], f(x.v, 1), "large logits", each="result")
         x = constant(HOLES)
@@ -185,6 +195,10 @@ def sorting():
     for down in (False, True):
         case("argsort", [x, 1, down], x.v.argsort(dim=0, descending=down, stable=True) + 1,
              f"ties, descending {down}")
+    x = real(d.distinct(2, 160))
+    case("sort", [x], x.v.sort()[0], "long rows")
+    case("argsort", [x, -1, True], x.v.argsort(dim=-1, descending=True, stable=True) + 1, "long rows")
+    case("topk", [x, 7], x.v.topk(7)[0], "of long rows")
     x = constant([3, NAN, -INF, INF, 1])
     case("sort", [x], x.v.sort()[0], "NaN and infinities")
     x = real(d.distinct(4, 1)).transpose(1, 2)
