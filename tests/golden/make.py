@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes values/FAMILY.txt: what PyTorch, SciPy and NumPy make, in double precision, of the calls that
-tests/lua/test_golden.lua repeats.  Give families to write only those."""
+"""Writes values/FAMILY.txt: what PyTorch, SciPy and NumPy make, in double precision, of the calls
+that tests/lua/test_golden.lua repeats.  Give families to write only those."""
 import importlib
 import pathlib
 import sys

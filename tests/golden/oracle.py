@@ -61,7 +61,8 @@ class Arg:
         """Positions from 1, both included, as in Lua."""
         at = [slice(None)] * self.v.dim()
         at[axis - 1] = slice(start - 1, stop, step)
-        return Arg(f"{self.text}:slice({axis}, {start}, {stop}, {step})", self.leaf, self.v[tuple(at)])
+        text = f"{self.text}:slice({axis}, {start}, {stop}, {step})"
+        return Arg(text, self.leaf, self.v[tuple(at)])
 
 
 def real(values, shape=None, name="real"):
@@ -141,7 +142,8 @@ def leaves_of(v):
 
 def case(op, args, want, note="", each=False, grad=True, within=None):
     """Perigee's op(args...) is want; its gradients by the real leaves are torch's.
-    each: every entry has its own relative error, or only those of the "result"; else the whole has one.
+    each: every entry has its own relative error, or only those of the "result"; else the whole has
+    one.
     within: (float32, double, reason) where the usual tolerance is too tight."""
     kind = "byte" if want.dtype == torch.bool else "real" if want.is_floating_point() else "index"
     text = [f'case("{op}", "{note}")', "args(" + ",\n     ".join(literal(a) for a in args) + ")"]
@@ -151,7 +153,8 @@ def case(op, args, want, note="", each=False, grad=True, within=None):
     if grad and kind == "real" and leaves and want.requires_grad:
         gradients = torch.autograd.grad(want, leaves, weights(want.shape), retain_graph=True,
                                         materialize_grads=True)
-        text.append("gradients(" + ",\n".join(numbers(g.flatten().tolist()) for g in gradients) + ")")
+        lists = [numbers(g.flatten().tolist()) for g in gradients]
+        text.append("gradients(" + ",\n".join(lists) + ")")
     if each:
         text.append('each "result"' if each == "result" else 'each "all"')
     if within:

@@ -14,14 +14,16 @@ NEAR = [-1e-4, -1e-6, 1e-20, 1e-7, 1e-3]
 UNARY = [
     ("neg", torch.neg, SPREAD), ("abs", torch.abs, SPREAD), ("square", torch.square, SPREAD),
     ("reciprocal", torch.reciprocal, SPREAD), ("sqrt", torch.sqrt, POSITIVE),
-    ("rsqrt", torch.rsqrt, POSITIVE), ("exp", torch.exp, SPREAD), ("expm1", torch.expm1, SPREAD + NEAR),
+    ("rsqrt", torch.rsqrt, POSITIVE), ("exp", torch.exp, SPREAD),
+    ("expm1", torch.expm1, SPREAD + NEAR),
     ("log", torch.log, POSITIVE), ("log1p", torch.log1p, POSITIVE + NEAR + [-0.5]),
     ("log2", torch.log2, POSITIVE), ("sin", torch.sin, SPREAD), ("cos", torch.cos, SPREAD),
     ("tan", torch.tan, SPREAD), ("asin", torch.asin, SMALL), ("acos", torch.acos, SMALL),
     ("atan", torch.atan, SPREAD), ("sinh", torch.sinh, SPREAD + NEAR),
     ("cosh", torch.cosh, SPREAD), ("asinh", torch.asinh, SPREAD + NEAR),
     ("atanh", torch.atanh, SMALL + NEAR), ("erf", torch.erf, SMALL + [-3.25, 2.5, 7]),
-    ("relu", F.relu, SPREAD), ("sigmoid", torch.sigmoid, SPREAD), ("tanh", torch.tanh, SMALL + NEAR),
+    ("relu", F.relu, SPREAD), ("sigmoid", torch.sigmoid, SPREAD),
+    ("tanh", torch.tanh, SMALL + NEAR),
     ("log_sigmoid", F.logsigmoid, SPREAD), ("silu", F.silu, SPREAD),
     ("selu", F.selu, SPREAD), ("softsign", F.softsign, SPREAD),
 ]
@@ -64,8 +66,8 @@ def views():
 
 
 def kinks():
-    """Where torch's choice of a derivative is Perigee's too.  It is not on ties of maximum and minimum,
-    of which torch gives each half, nor at the bounds of clamp, where it gives nothing."""
+    """Where torch's choice of a derivative is Perigee's too.  It is not on ties of maximum and
+    minimum, of which torch gives each half, nor at the bounds of clamp, where it gives nothing."""
     x = real([0.0, 0.0])
     for op, f in (("abs", torch.abs), ("relu", F.relu), ("sqrt", torch.sqrt),
                   ("leaky_relu", F.leaky_relu)):

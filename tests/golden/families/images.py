@@ -87,7 +87,8 @@ def resizes():
             x = real(d.normal(*shape))
             case("resize", [x, to, mode], resized(x.v, to, mode),
                  f"{mode}, {sizes(shape)} to {sizes(to)}")
-            g, image = real(d.normal(shape[0], *to, shape[-1])), torch.zeros(shape, requires_grad=True)
+            g = real(d.normal(shape[0], *to, shape[-1]))
+            image = torch.zeros(shape, requires_grad=True)
             if len(to) == 2:
                 case("unresize", [g, list(shape[1:-1]), mode],
                      vjp(resized(image, to, mode), [image], g.v)[0],

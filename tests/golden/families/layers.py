@@ -41,7 +41,8 @@ def norms():
         case("batch_norm", [x, w, b, 1e-3], batched(x.v, w.v, b.v, 1e-3), str(shape))
         var, mean = torch.var_mean(x.v.reshape(-1, n), 0, correction=0)
         case("batch_moments", [x], torch.stack([mean, var]), str(shape))
-    x, w, b, g = real(d.normal(2, 3, 4)), real(d.normal(4)), real(d.normal(4)), real(d.normal(2, 3, 4))
+    x, w, b = real(d.normal(2, 3, 4)), real(d.normal(4)), real(d.normal(4))
+    g = real(d.normal(2, 3, 4))
     for over, y in (("layer", F.layer_norm(x.v, (4,), w.v, b.v, 1e-3)),
                     ("group", grouped(x.v, 2, w.v, b.v, 1e-3)),
                     ("batch", batched(x.v, w.v, b.v, 1e-3))):
@@ -72,10 +73,12 @@ def attention():
                 real(d.normal(*shape[:-2], rows, shape[-1]))]
 
     for shape, keys, causal, scale in (((2, 2, 3, 4), None, False, 0.5), ((2, 4), 5, False, 0.5),
-                                       ((2, 4, 4), None, True, 0.5), ((1, 2, 3, 8), None, True, 2.0),
+                                       ((2, 4, 4), None, True, 0.5),
+                                       ((1, 2, 3, 8), None, True, 2.0),
                                        ((1, 1, 1), None, True, 1.0)):
         q, k, v = inputs(*shape, keys=keys)
-        case("attention", [q, k, v, None, causal, scale], attend(q.v, k.v, v.v, None, causal, scale),
+        case("attention", [q, k, v, None, causal, scale],
+             attend(q.v, k.v, v.v, None, causal, scale),
              f"{shape}, {keys or shape[-2]} keys, causal {causal}, scale {scale}")
     q, k, v = inputs(2, 3, 4)
     case("attention", [q, k, v], attend(q.v, k.v, v.v, None, False, 0.5), "scale absent")
@@ -101,8 +104,8 @@ def attention():
     g = real(d.normal(2, 3, 4))
     for causal in (False, True):
         y = attend(q.v, k.v, v.v, None, causal, 0.5)
-        case("attention_grad", [q, k, v, constant(0, ()), g, causal, 0.5], flat(vjp(y, [q.v, k.v, v.v], g.v)),
-             f"causal {causal}")
+        case("attention_grad", [q, k, v, constant(0, ()), g, causal, 0.5],
+             flat(vjp(y, [q.v, k.v, v.v], g.v)), f"causal {causal}")
 
 
 def recurrences():
@@ -120,11 +123,12 @@ def recurrences():
                                        False, False, True)
             hs.append(state[0][0])
             cs.append(state[1][0])
-        case("lstm", [x, h, c, wx, wh, b], torch.stack([torch.stack(hs, 1), torch.stack(cs, 1)]), note)
+        states = torch.stack([torch.stack(hs, 1), torch.stack(cs, 1)])
+        case("lstm", [x, h, c, wx, wh, b], states, note)
         wx, wh = real(d.normal(wide, 3 * hidden)), real(d.normal(hidden, 3 * hidden))
         b, bh = real(d.normal(3 * hidden)), real(d.normal(3 * hidden))
-        y, _ = torch._VF.gru(x.v, h.v[None], [wx.v.T, wh.v.T, b.v, bh.v], True, 1, 0.0, False, False,
-                             True)
+        y, _ = torch._VF.gru(x.v, h.v[None], [wx.v.T, wh.v.T, b.v, bh.v], True, 1, 0.0, False,
+                             False, True)
         case("gru", [x, h, wx, wh, b, bh], y, note)
 
 
@@ -155,8 +159,8 @@ def estimators():
             logits = estimate(draw, w.v, b.v, v.v, c.v).detach()
             draw[:, i] = (u.v[:, i] < torch.sigmoid(logits[:, i])).double()
         case("nade_sample", [u, w, b, v, c], draw, note)
-    x, w, b = constant(d.rng.integers(0, 2, (4, 3))), constant(d.normal(3, 5)), constant(d.normal(5))
-    u = constant(d.uniform(4, 5))
+    x, w = constant(d.rng.integers(0, 2, (4, 3))), constant(d.normal(3, 5))
+    b, u = constant(d.normal(5)), constant(d.uniform(4, 5))
     case("gibbs", [x, w, b, u], (u.v < torch.sigmoid(x.v @ w.v + b.v)).double())
 
 

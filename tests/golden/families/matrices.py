@@ -10,7 +10,8 @@ from oracle import NAN, Draw, case, constant, real
 def products():
     d = Draw("products")
     for a, b in (((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 1, 3, 4), (3, 4, 2)), ((1, 4), (4, 1)),
-                 ((5, 2, 3, 4), (5, 2, 4, 3)), ((3, 0), (0, 2)), ((0, 3), (3, 2)), ((8, 33), (33, 9))):
+                 ((5, 2, 3, 4), (5, 2, 4, 3)), ((3, 0), (0, 2)), ((0, 3), (3, 2)),
+                 ((8, 33), (33, 9))):
         x, y = real(d.normal(*a)), real(d.normal(*b))
         case("matmul", [x, y], x.v @ y.v, f"{a} by {b}")
     x, y = real(d.normal(4, 3)).transpose(1, 2), real(d.normal(5, 4)).transpose(1, 2)
@@ -35,9 +36,10 @@ def products():
 def einsum():
     d = Draw("einsum")
     sizes = {"i": 2, "j": 3, "k": 4, "b": 2}
-    for spec in ("ij,jk->ik", "ij,jk->", "ij->ji", "ii->i", "ii", "bij,bjk->bik", "i,j->ij", "ij,ij->i",
-                 "ij,jk,ki->k", "bij,kj->bki"):
-        x = [real(d.normal(*(sizes[c] for c in letters))) for letters in spec.split("->")[0].split(",")]
+    for spec in ("ij,jk->ik", "ij,jk->", "ij->ji", "ii->i", "ii", "bij,bjk->bik", "i,j->ij",
+                 "ij,ij->i", "ij,jk,ki->k", "bij,kj->bki"):
+        x = [real(d.normal(*(sizes[c] for c in letters)))
+             for letters in spec.split("->")[0].split(",")]
         case("einsum", [spec, *x], torch.einsum(spec, *(a.v for a in x)), spec)
 
 

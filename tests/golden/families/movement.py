@@ -26,8 +26,8 @@ def shapes():
     case("transpose", [x], x.v.transpose(-2, -1), "the last two axes")
     case("transpose", [x, 1, -1], x.v.transpose(0, 2), "axes 1 and -1")
     case("contiguous", [x.transpose(1, 3)], x.v.transpose(0, 2).contiguous(), "transposed")
-    for args, at in (((2, 2), slice(1, None)), ((2, -2), slice(-2, None)), ((2, 1, -2), slice(0, -1)),
-                     ((2, 1, -1, 2), slice(0, None, 2)), ((2, 2, 1), slice(1, 1))):
+    for args, at in (((2, 2), slice(1, None)), ((2, -2), slice(-2, None)),
+                     ((2, 1, -2), slice(0, -1)), ((2, 1, -1, 2), slice(0, None, 2)), ((2, 2, 1), slice(1, 1))):
         case("slice", [x, *args], x.v[:, at], f"slice {sizes(args)}")
     y = torch.zeros(2, 9, 4)
     y[:, [1, 4, 7]] = x.v
@@ -110,7 +110,8 @@ def indexing():
         x = real(d.normal(3, 4, 2))
         n = x.v.shape[axis - 1]
         i = index(d.index(n, 5))
-        case("index_select", [x, i, axis], x.v.index_select(axis - 1, i.v), f"axis {axis}, repeated")
+        case("index_select", [x, i, axis], x.v.index_select(axis - 1, i.v),
+             f"axis {axis}, repeated")
         x, i = real(d.normal(3, 4, 2)), index(d.index(6, (3, 4, 2)[axis - 1]))
         case("index_add", [x, i, axis, 6], placed("index_add", x.v, i.v, axis, 6), f"axis {axis}")
         shape = [3, 4, 2]
@@ -118,7 +119,8 @@ def indexing():
         i = index(d.index(n, *shape))
         case("gather", [x, i, axis], x.v.gather(axis - 1, i.v), f"axis {axis}")
         i = index(d.index(5, 3, 4, 2))
-        case("scatter_add", [x, i, axis, 5], placed("scatter_add", x.v, i.v, axis, 5), f"axis {axis}")
+        case("scatter_add", [x, i, axis, 5], placed("scatter_add", x.v, i.v, axis, 5),
+             f"axis {axis}")
     x, i = real(d.normal(4, 3)).transpose(1, 2), index([2, 2, 1])
     case("index_select", [x, i, 1], x.v.index_select(0, i.v), "transposed")
     x, i = real(d.normal(3, 2)), index([], (0,))

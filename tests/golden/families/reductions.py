@@ -197,7 +197,8 @@ def sorting():
              f"ties, descending {down}")
     x = real(d.distinct(2, 160))
     case("sort", [x], x.v.sort()[0], "long rows")
-    case("argsort", [x, -1, True], x.v.argsort(dim=-1, descending=True, stable=True) + 1, "long rows")
+    case("argsort", [x, -1, True], x.v.argsort(dim=-1, descending=True, stable=True) + 1,
+         "long rows")
     case("topk", [x, 7], x.v.topk(7)[0], "of long rows")
     x = constant([3, NAN, -INF, INF, 1])
     case("sort", [x], x.v.sort()[0], "NaN and infinities")

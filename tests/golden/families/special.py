@@ -1,5 +1,5 @@
-"""Special functions over their ranges and into their tails, from SciPy, and from mpmath at 40 digits
-where SciPy's doubles cancel."""
+"""Special functions over their ranges and into their tails, from SciPy, and from mpmath at 40
+digits where SciPy's doubles cancel."""
 import mpmath
 import numpy as np
 import scipy.special as sp
