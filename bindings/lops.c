@@ -244,27 +244,9 @@ static int l_operation (lua_State *L) {
 
 /* --- help --- */
 
-static void push_usage (lua_State *L, int op) {
-  const signature *s = &signatures[op];
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  luaL_addstring(&b, peri_ops[op].name);
-  luaL_addchar(&b, '(');
-  for (int k = 0; k < s->n; k++) {
-    const param *p = &s->p[k];
-    if (p->optional) luaL_addstring(&b, k ? " [, " : "[");
-    else if (k) luaL_addstring(&b, ", ");
-    luaL_addstring(&b, p->name);
-    if (p->optional) luaL_addchar(&b, ']');
-  }
-  luaL_addstring(&b, ")  ");
-  luaL_addstring(&b, peri_ops[op].doc);
-  luaL_pushresult(&b);
-}
-
-/* peri.help(name): "sum(x [, axes] [, keep])  sum over axes", or nil; without a name a sorted list
-   of names */
-static int l_help (lua_State *L) {
+/* core.operation(name) -> its signature in the letters of kinds.h, and what it computes; nil when
+   there is none.  Without a name the list of all names.  lua/perigee/help makes texts of it. */
+static int l_describe (lua_State *L) {
   const char *name = luaL_optstring(L, 1, NULL);
   if (!name) lua_createtable(L, PERI_NOPS, 0);
   for (int op = 0; op < PERI_NOPS; op++) {
@@ -272,8 +254,9 @@ static int l_help (lua_State *L) {
       lua_pushstring(L, peri_ops[op].name);
       lua_rawseti(L, -2, op + 1);
     } else if (strcmp(name, peri_ops[op].name) == 0) {
-      push_usage(L, op);
-      return 1;
+      lua_pushstring(L, peri_ops[op].signature);
+      lua_pushstring(L, peri_ops[op].doc);
+      return 2;
     }
   }
   return name ? 0 : 1;
@@ -316,8 +299,8 @@ int peri__open_ops (lua_State *L) {
   static const char *const operators[][2] = {{"__add", "add"}, {"__sub", "sub"}, {"__mul", "mul"},
     {"__div", "div"}, {"__pow", "pow"}, {"__unm", "neg"}};
   lua_createtable(L, 0, PERI_NOPS + 1);
-  lua_pushcfunction(L, l_help);
-  lua_setfield(L, -2, "help");
+  lua_pushcfunction(L, l_describe);
+  lua_setfield(L, -2, "operation");
   lua_pushcfunction(L, l_profile);
   lua_setfield(L, -2, "profile");
   lua_rawgetp(L, LUA_REGISTRYINDEX, peri__box_key);

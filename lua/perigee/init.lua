@@ -24,6 +24,7 @@ end
 
 local rooms = {
   nn = true, optim = true, dist = true, flow = true, data = true, linalg = true, einsum = true,
+  help = true,
 }
 
 return setmetatable(peri, {

@@ -1,0 +1,352 @@
+---@meta _
+-- The operations, for editors: written by `perigee help --annotations` from the table of
+-- operations, and not to be changed by hand.
+-- luacheck: no max line length
+
+---@class perigee.Operations
+---x + y
+---@field add fun(x: Tensor|number, y: Tensor|number): Tensor
+---x - y
+---@field sub fun(x: Tensor|number, y: Tensor|number): Tensor
+---x y
+---@field mul fun(x: Tensor|number, y: Tensor|number): Tensor
+---x / y
+---@field div fun(x: Tensor|number, y: Tensor|number): Tensor
+---x to the power y; x > 0 unless y is constant
+---@field pow fun(x: Tensor|number, y: Tensor|number): Tensor
+---the larger of x and y; the gradient goes to x on a tie
+---@field maximum fun(x: Tensor|number, y: Tensor|number): Tensor
+---the smaller of x and y; the gradient goes to x on a tie
+---@field minimum fun(x: Tensor|number, y: Tensor|number): Tensor
+----x
+---@field neg fun(x: Tensor|number): Tensor
+---|x|
+---@field abs fun(x: Tensor|number): Tensor
+---x^2
+---@field square fun(x: Tensor|number): Tensor
+---1 / x
+---@field reciprocal fun(x: Tensor|number): Tensor
+---square root
+---@field sqrt fun(x: Tensor|number): Tensor
+---1 / sqrt(x)
+---@field rsqrt fun(x: Tensor|number): Tensor
+---e^x
+---@field exp fun(x: Tensor|number): Tensor
+---e^x - 1, exact near 0
+---@field expm1 fun(x: Tensor|number): Tensor
+---natural logarithm
+---@field log fun(x: Tensor|number): Tensor
+---log(1 + x), exact near 0
+---@field log1p fun(x: Tensor|number): Tensor
+---sine, x in radians
+---@field sin fun(x: Tensor|number): Tensor
+---cosine, x in radians
+---@field cos fun(x: Tensor|number): Tensor
+---error function, 2/sqrt(pi) int_0^x exp(-t^2) dt
+---@field erf fun(x: Tensor|number): Tensor
+---x limited to [low, high]; no gradient outside
+---@field clamp fun(x: Tensor|number, low?: number, high?: number): Tensor
+---max(x, 0)
+---@field relu fun(x: Tensor|number): Tensor
+---x where x > 0, else slope x
+---@field leaky_relu fun(x: Tensor|number, slope?: number): Tensor
+---x where x > 0, else scale (e^x - 1)
+---@field elu fun(x: Tensor|number, scale?: number): Tensor
+---1 / (1 + e^-x)
+---@field sigmoid fun(x: Tensor|number): Tensor
+---hyperbolic tangent
+---@field tanh fun(x: Tensor|number): Tensor
+---log(1 + e^x)
+---@field softplus fun(x: Tensor|number): Tensor
+----log(1 + e^-x)
+---@field log_sigmoid fun(x: Tensor|number): Tensor
+---x sigmoid(x)
+---@field silu fun(x: Tensor|number): Tensor
+---x (1 + erf(x / sqrt(2))) / 2
+---@field gelu fun(x: Tensor|number): Tensor
+---gelu by tanh: x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3)
+---@field gelu_tanh fun(x: Tensor|number): Tensor
+---1.0507 (x where x > 0, else 1.6733 (e^x - 1))
+---@field selu fun(x: Tensor|number): Tensor
+---x / (1 + |x|)
+---@field softsign fun(x: Tensor|number): Tensor
+---x times the derivative of silu at y
+---@field silu_grad fun(x: Tensor|number, y: Tensor|number): Tensor
+---x times the derivative of gelu at y
+---@field gelu_grad fun(x: Tensor|number, y: Tensor|number): Tensor
+---x where y > 0, else 0
+---@field relu_grad fun(x: Tensor|number, y: Tensor|number): Tensor
+---x where y > 0, else slope x
+---@field leaky_relu_grad fun(x: Tensor|number, y: Tensor|number, slope?: number): Tensor
+---x y (1 - y): the derivative of sigmoid, y its output
+---@field sigmoid_grad fun(x: Tensor|number, y: Tensor|number): Tensor
+---x (1 - y^2): the derivative of tanh, y its output
+---@field tanh_grad fun(x: Tensor|number, y: Tensor|number): Tensor
+---softplus(x) - x y: cross-entropy of target y in [0, 1] and logit x, in nats
+---@field bce_logits fun(x: Tensor|number, y: Tensor|number): Tensor
+---z (sigmoid(x) - y): the derivative of bce_logits by its logit
+---@field bce_grad fun(x: Tensor|number, y: Tensor|number, z: Tensor|number): Tensor
+---1 where x = y
+---@field eq fun(x: Tensor|number, y: Tensor|number): Tensor
+---1 where x differs from y
+---@field ne fun(x: Tensor|number, y: Tensor|number): Tensor
+---1 where x < y
+---@field lt fun(x: Tensor|number, y: Tensor|number): Tensor
+---1 where x <= y
+---@field le fun(x: Tensor|number, y: Tensor|number): Tensor
+---1 where x > y
+---@field gt fun(x: Tensor|number, y: Tensor|number): Tensor
+---1 where x >= y
+---@field ge fun(x: Tensor|number, y: Tensor|number): Tensor
+----1, 0 or 1
+---@field sign fun(x: Tensor|number): Tensor
+---largest integer not above x
+---@field floor fun(x: Tensor|number): Tensor
+---nearest integer, ties to even
+---@field round fun(x: Tensor|number): Tensor
+---1 where x is neither infinite nor NaN
+---@field is_finite fun(x: Tensor|number): Tensor
+---x where condition is not 0, else y; where(mask, value, x) fills what is masked
+---@field where fun(condition: Tensor, x: Tensor|number, y: Tensor|number): Tensor
+---sum over axes, all when absent
+---@field sum fun(x: Tensor|number, axes?: integer|integer[], keep?: boolean): Tensor
+---mean over axes, all when absent
+---@field mean fun(x: Tensor|number, axes?: integer|integer[], keep?: boolean): Tensor
+---largest over axes; ties share the gradient
+---@field max fun(x: Tensor|number, axes?: integer|integer[], keep?: boolean): Tensor
+---smallest over axes; ties share the gradient
+---@field min fun(x: Tensor|number, axes?: integer|integer[], keep?: boolean): Tensor
+---variance over axes: sum of (x - mean)^2 / (n - correction)
+---@field var fun(x: Tensor|number, axes?: integer|integer[], keep?: boolean, correction?: number): Tensor
+---product over axes; its gradient holds at zeros
+---@field prod fun(x: Tensor|number, axes?: integer|integer[], keep?: boolean): Tensor
+---Euclidean norm over axes; the gradient is 0 at 0
+---@field norm fun(x: Tensor|number, axes?: integer|integer[], keep?: boolean): Tensor
+---1 where some element over axes is not 0
+---@field any fun(x: Tensor, axes?: integer|integer[], keep?: boolean): Tensor
+---1 where no element over axes is 0
+---@field all fun(x: Tensor, axes?: integer|integer[], keep?: boolean): Tensor
+---log of the sum of e^x over axes, without overflow
+---@field logsumexp fun(x: Tensor|number, axes?: integer|integer[], keep?: boolean): Tensor
+---e^x / sum of e^x along an axis
+---@field softmax fun(x: Tensor|number, axis?: integer): Tensor
+---x - logsumexp(x) along an axis
+---@field log_softmax fun(x: Tensor|number, axis?: integer): Tensor
+---y (g - sum of g y): the derivative of softmax, y its output
+---@field softmax_grad fun(g: Tensor|number, y: Tensor|number, axis?: integer): Tensor
+---g - e^y sum of g: the derivative of log_softmax, y its output
+---@field log_softmax_grad fun(g: Tensor|number, y: Tensor|number, axis?: integer): Tensor
+---index of the largest along an axis, the first on ties
+---@field argmax fun(x: Tensor|number, axis?: integer): Tensor
+---index of the smallest along an axis, the first on ties
+---@field argmin fun(x: Tensor|number, axis?: integer): Tensor
+---running sum along an axis
+---@field cumsum fun(x: Tensor|number, axis?: integer): Tensor
+---running product along an axis; its gradient is right at zeros
+---@field cumprod fun(x: Tensor|number, axis?: integer): Tensor
+---y_t = a_t y_(t-1) + x_t along an axis from y_0 = 0, or from the end in reverse
+---@field linear_scan fun(x: Tensor|number, a: Tensor|number, axis?: integer, reverse?: boolean): Tensor
+---the same elements in another shape; one size may be -1
+---@field reshape fun(x: Tensor, shape: integer|integer[], ...: integer): Tensor
+---broadcast to a shape without copying
+---@field expand fun(x: Tensor, shape: integer|integer[], ...: integer): Tensor
+---axes in another order
+---@field permute fun(x: Tensor, axes: integer|integer[]): Tensor
+---two axes exchanged, the last two when absent
+---@field transpose fun(x: Tensor, axis?: integer, other?: integer): Tensor
+---elements start..stop of an axis, both included, every step-th
+---@field slice fun(x: Tensor, axis: integer, start: integer, stop?: integer, step?: integer): Tensor
+---zeros of length size along an axis with x at start, start + step, ...
+---@field unslice fun(x: Tensor|number, axis: integer, start: integer, step: integer, size: integer): Tensor
+---an axis in reverse order
+---@field flip fun(x: Tensor|number, axis?: integer): Tensor
+---a packed copy
+---@field contiguous fun(x: Tensor|number): Tensor
+---tensors joined along an axis
+---@field concat fun(list: Tensor[], axis?: integer): Tensor
+---tensors joined along a new axis
+---@field stack fun(list: Tensor[], axis?: integer): Tensor
+---an axis rotated: entry i goes to i + shift, past the end to the front
+---@field roll fun(x: Tensor, shift: integer, axis: integer): Tensor
+---count copies of x side by side along each axis; counts pair with the last axes
+---@field tile fun(x: Tensor, counts: integer|integer[], ...: integer): Tensor
+---matrices (.., rows, columns) with 0 right of the k-th diagonal: column > row + k
+---@field tril fun(x: Tensor, k?: integer): Tensor
+---matrices (.., rows, columns) with 0 left of the k-th diagonal: column < row + k
+---@field triu fun(x: Tensor, k?: integer): Tensor
+---(batch, h r, w r, c) to (batch, h, w, c r r), r the block; pixel unshuffle
+---@field space_to_depth fun(x: Tensor, block: integer): Tensor
+---(batch, h, w, c r r) to (batch, h r, w r, c), r the block; pixel shuffle
+---@field depth_to_space fun(x: Tensor, block: integer): Tensor
+---entries of an axis by index, in the index's order; index of one axis
+---@field index_select fun(x: Tensor, index: Tensor, axis?: integer): Tensor
+---zeros of length size along an axis, x added at index
+---@field index_add fun(x: Tensor|number, index: Tensor, axis: integer, size: integer): Tensor
+---y[i][j] = x[index[i][j]][j] along an axis
+---@field gather fun(x: Tensor, index: Tensor, axis?: integer): Tensor
+---zeros of length size along an axis, x[i][j] added at index[i][j]
+---@field scatter_add fun(x: Tensor|number, index: Tensor, axis: integer, size: integer): Tensor
+---real 0 and 1 on a new last axis of length classes
+---@field one_hot fun(index: Tensor, classes: integer): Tensor
+---matrix product of the last two axes, the others broadcast
+---@field matmul fun(x: Tensor|number, y: Tensor|number): Tensor
+---x w + b on the last axis of x; w (in, out), b (out) or a number
+---@field linear fun(x: Tensor|number, w: Tensor|number, b?: Tensor|number): Tensor
+---linear and the activation after it, in one pass
+---@field dense fun(x: Tensor|number, w: Tensor|number, b?: Tensor|number, activation?: "relu"|"leaky_relu"|"tanh"|"sigmoid", slope?: number): Tensor
+---standard normal distribution function Phi(x)
+---@field ndtr fun(x: Tensor|number): Tensor
+---log Phi(x), exact in the tails
+---@field log_ndtr fun(x: Tensor|number): Tensor
+---phi(x) / Phi(x): the derivative of log_ndtr
+---@field ndtr_hazard fun(x: Tensor|number): Tensor
+---the inverse of Phi: the normal quantile of x in [0, 1]
+---@field ndtri fun(x: Tensor|number): Tensor
+---the inverse of erf, x in [-1, 1]
+---@field erfinv fun(x: Tensor|number): Tensor
+---log |Gamma(x)|
+---@field lgamma fun(x: Tensor|number): Tensor
+---derivative of log Gamma(x); NaN at negative integers
+---@field digamma fun(x: Tensor|number): Tensor
+---derivative of digamma, order times; order in 0..100
+---@field polygamma fun(x: Tensor|number, order?: integer): Tensor
+---e^-|x| I0(x), the modified Bessel function of order 0
+---@field i0e fun(x: Tensor|number): Tensor
+---e^-|x| I1(x), the modified Bessel function of order 1
+---@field i1e fun(x: Tensor|number): Tensor
+---log I0(x), without overflow
+---@field log_i0 fun(x: Tensor|number): Tensor
+---log(e^x + e^y), without overflow
+---@field logaddexp fun(x: Tensor|number, y: Tensor|number): Tensor
+---log(1 - e^x), x < 0
+---@field log1mexp fun(x: Tensor|number): Tensor
+---log(x / (1 - x)), the inverse of sigmoid
+---@field logit fun(x: Tensor|number): Tensor
+---tangent, x in radians
+---@field tan fun(x: Tensor|number): Tensor
+---angle in [-pi/2, pi/2] whose sine is x
+---@field asin fun(x: Tensor|number): Tensor
+---angle in [0, pi] whose cosine is x
+---@field acos fun(x: Tensor|number): Tensor
+---angle in [-pi/2, pi/2] whose tangent is x
+---@field atan fun(x: Tensor|number): Tensor
+---angle in [-pi, pi] of the point (y, x): x is the sine's side
+---@field atan2 fun(x: Tensor|number, y: Tensor|number): Tensor
+---hyperbolic sine
+---@field sinh fun(x: Tensor|number): Tensor
+---hyperbolic cosine
+---@field cosh fun(x: Tensor|number): Tensor
+---the inverse of sinh
+---@field asinh fun(x: Tensor|number): Tensor
+---the inverse of tanh, x in (-1, 1)
+---@field atanh fun(x: Tensor|number): Tensor
+---logarithm of base 2
+---@field log2 fun(x: Tensor|number): Tensor
+---d y / d x where y is the logarithm of a draw from Gamma(x, 1)
+---@field gamma_grad fun(x: Tensor|number, y: Tensor|number): Tensor
+---entries of an axis from small to large, or descending; NaN last
+---@field sort fun(x: Tensor|number, axis?: integer, descending?: boolean): Tensor
+---where the entries of sort stand in x; stable
+---@field argsort fun(x: Tensor|number, axis?: integer, descending?: boolean): Tensor
+---the k largest along an axis, largest first; or the k smallest; NaN is refused
+---@field topk fun(x: Tensor|number, k: integer, axis?: integer, largest?: boolean): Tensor
+---where the entries of topk stand in x, the first on ties
+---@field argtopk fun(x: Tensor|number, k: integer, axis?: integer, largest?: boolean): Tensor
+---number of edges <= x: its bin, 0 below all; edges (n), or (.., n) with x (.., m)
+---@field searchsorted fun(edges: Tensor|number, x: Tensor|number): Tensor
+----log softmax(x) at index along an axis, in nats, from logits
+---@field cross_entropy fun(x: Tensor|number, index: Tensor, axis?: integer, smoothing?: number): Tensor
+---g (softmax(x) - onehot): the derivative of cross_entropy by its logits
+---@field cross_entropy_grad fun(x: Tensor|number, index: Tensor, g: Tensor|number, axis?: integer, smoothing?: number): Tensor
+---x with entries before and after along an axis: 0, mirrored, the edge, or from the other end
+---@field pad fun(x: Tensor, axis: integer, before: integer, after: integer, mode?: "zero"|"reflect"|"replicate"|"circular"): Tensor
+---the adjoint of pad: what was copied into the padding added to where it came from
+---@field unpad fun(x: Tensor|number, axis: integer, before: integer, after: integer, mode?: "zero"|"reflect"|"replicate"|"circular"): Tensor
+---largest of each window {size, stride = size, padding, dilation} of x
+---@field max_pool fun(x: Tensor|number, window: Window): Tensor
+---where max_pool's results stand in the image, counted along its spatial axes; the first on ties
+---@field argmax_pool fun(x: Tensor|number, window: Window): Tensor
+---largest of windows floor(i n / m) .. ceil((i + 1) n / m), m = sizes of them
+---@field adaptive_max_pool fun(x: Tensor|number, sizes: integer|integer[], ...: integer): Tensor
+---where adaptive_max_pool's results stand in the image
+---@field adaptive_argmax_pool fun(x: Tensor|number, sizes: integer|integer[], ...: integer): Tensor
+---mean of each window {size, stride = size, padding, dilation} of x; padding does not count
+---@field avg_pool fun(x: Tensor|number, window: Window): Tensor
+---the adjoint of avg_pool on images of those sizes
+---@field avg_unpool fun(x: Tensor|number, sizes: integer|integer[], window: Window): Tensor
+---mean of windows floor(i n / m) .. ceil((i + 1) n / m), m = sizes of them
+---@field adaptive_avg_pool fun(x: Tensor|number, sizes: integer|integer[], ...: integer): Tensor
+---x at other sizes; pixels are areas, bicubic with a = -0.75, area as adaptive_avg_pool
+---@field resize fun(x: Tensor|number, sizes: integer|integer[], mode?: "nearest"|"bilinear"|"bicubic"|"area"): Tensor
+---the adjoint of resize on images of those sizes
+---@field unresize fun(x: Tensor|number, sizes: integer|integer[], mode?: "nearest"|"bilinear"|"bicubic"|"area"): Tensor
+---x (batch, h, w, c) bilinear at points grid (batch, oh, ow, 2): across, down in (-1, 1)
+---@field grid_sample fun(x: Tensor|number, grid: Tensor|number, outside?: "zero"|"border"): Tensor
+---the adjoint of grid_sample: x (batch, oh, ow, c) added to (batch, sizes, c) at grid
+---@field grid_spread fun(x: Tensor|number, grid: Tensor|number, sizes: integer|integer[], outside?: "zero"|"border"): Tensor
+---convolution; x (batch, 1 to 3 axes.., in), w (filter.., in / groups, out), b (out)
+---@field conv fun(x: Tensor|number, w: Tensor|number, b?: Tensor|number, window?: Window): Tensor
+---the adjoint of conv in x; x (batch, axes.., in), w (filter.., out / groups, in), b (out)
+---@field conv_transpose fun(x: Tensor|number, w: Tensor|number, b?: Tensor|number, window?: Window): Tensor
+---the adjoint of conv in w; x as conv's, g as its result, window with size = the filter's
+---@field conv_weight fun(x: Tensor|number, g: Tensor|number, window?: Window): Tensor
+---(x - mean) / sqrt(variance + eps) w + b, mean and variance over the last axis
+---@field layer_norm fun(x: Tensor|number, w?: Tensor|number, b?: Tensor|number, eps?: number): Tensor
+---x / sqrt(mean of x^2 + eps) w, the mean over the last axis
+---@field rms_norm fun(x: Tensor|number, w?: Tensor|number, eps?: number): Tensor
+---as layer_norm, over all but the first axis and groups of channels; as many groups as channels: instance norm
+---@field group_norm fun(x: Tensor|number, w?: Tensor|number, b?: Tensor|number, groups: integer, eps?: number): Tensor
+---as layer_norm, over all axes but the last, with this batch's mean and variance
+---@field batch_norm fun(x: Tensor|number, w?: Tensor|number, b?: Tensor|number, eps?: number): Tensor
+---the derivatives of a normalisation by x, w and b, end to end; g that of its result
+---@field norm_grad fun(g: Tensor|number, x: Tensor|number, w?: Tensor|number, over?: "layer"|"rms"|"group"|"batch", groups?: integer, eps?: number): Tensor
+---(2, channels): mean and variance over all axes but the last, divided by n
+---@field batch_moments fun(x: Tensor|number): Tensor
+---softmax(scale q k' + mask) v on (.., time, size); scale 0 is 1/sqrt(size); a byte mask is 1 where q may look
+---@field attention fun(q: Tensor|number, k: Tensor|number, v: Tensor|number, mask?: Tensor, causal?: boolean, scale?: number): Tensor
+---gradients of attention by q, k and v, flat and one behind the other; g is that by its result
+---@field attention_grad fun(q: Tensor|number, k: Tensor|number, v: Tensor|number, mask: Tensor, g: Tensor|number, causal?: boolean, scale?: number): Tensor
+---LSTM over x (batch, time, in) from h, c (batch, hidden): its states h and c, (2, batch, time, hidden); wx (in, 4 hidden), wh, b by gates i, f, g, o
+---@field lstm fun(x: Tensor|number, h: Tensor|number, c: Tensor|number, wx: Tensor|number, wh: Tensor|number, b: Tensor|number): Tensor
+---GRU over x (batch, time, in) from h (batch, hidden): its states (batch, time, hidden); wx (in, 3 hidden), wh, b, bh by gates r, z, n
+---@field gru fun(x: Tensor|number, h: Tensor|number, wx: Tensor|number, wh: Tensor|number, b: Tensor|number, bh: Tensor|number): Tensor
+---logits of NADE: b_i + v_i . sigmoid(c + sum over j < i of x_j w_j); w and v (visible, hidden)
+---@field nade fun(x: Tensor|number, w: Tensor|number, b: Tensor|number, v: Tensor|number, c: Tensor|number): Tensor
+---the derivatives of nade by x (if asked for), w, v, b and c, end to end; g that of its result
+---@field nade_grad fun(g: Tensor|number, x: Tensor|number, w: Tensor|number, v: Tensor|number, c: Tensor|number, by_x?: boolean): Tensor
+---a draw from NADE, unit by unit; x holds uniform numbers
+---@field nade_sample fun(x: Tensor|number, w: Tensor|number, b: Tensor|number, v: Tensor|number, c: Tensor|number): Tensor
+---1 where u < sigmoid(x w + b), else 0: half a block Gibbs step, u uniform
+---@field gibbs fun(x: Tensor|number, w: Tensor|number, b: Tensor|number, u: Tensor|number): Tensor
+---lower L with L L' = (x + x') / 2, which must be positive definite
+---@field cholesky fun(x: Tensor|number): Tensor
+---Q of x = Q R: orthonormal columns, and R's diagonal >= 0
+---@field qr_q fun(x: Tensor|number): Tensor
+---a^-1 b, or a'^-1 b; reads one triangle of a
+---@field solve_triangular fun(a: Tensor|number, b: Tensor|number, lower?: boolean, transpose?: boolean): Tensor
+---a^-1 b for square a
+---@field solve fun(a: Tensor|number, b: Tensor|number): Tensor
+---x^-1
+---@field inverse fun(x: Tensor|number): Tensor
+---log |det x|, -inf when x is singular
+---@field logdet fun(x: Tensor|number): Tensor
+---sign of det x: -1, 0 or 1
+---@field det_sign fun(x: Tensor|number): Tensor
+---eigenvalues of (x + x') / 2, ascending
+---@field eigvalsh fun(x: Tensor|number): Tensor
+---eigenvalues of (x + x') / 2 in row 1, eigenvectors in the columns below
+---@field eigh_packed fun(x: Tensor|number): Tensor
+---singular values, descending
+---@field svdvals fun(x: Tensor|number): Tensor
+---U, the singular values and V of x = U S V', stacked: rows + 1 + columns
+---@field svd_packed fun(x: Tensor|number): Tensor
+---symmetric square root of (x + x') / 2, which must be positive semi-definite
+---@field sqrtm fun(x: Tensor|number): Tensor
+---y of a y + y a = b for a symmetric positive definite
+---@field lyapunov fun(a: Tensor|number, b: Tensor|number): Tensor
+---the diagonals of the last two axes
+---@field diagonal fun(x: Tensor|number): Tensor
+---square matrices with x's last axis on their diagonals, else 0
+---@field diag_embed fun(x: Tensor|number): Tensor
+---sums of the diagonals of the last two axes
+---@field trace fun(x: Tensor|number): Tensor
