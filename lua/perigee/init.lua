@@ -3,6 +3,7 @@
 
 local core = require "perigee.core"
 
+---@class perigee
 local peri = {}
 for name, value in pairs(core) do peri[name] = value end
 for name, value in pairs(require "perigee.movement") do peri[name] = value end

@@ -163,6 +163,12 @@ test("list, show, config, env and help say what there is", function ()
     check.is_true(result.out:find("^usage: perigee " .. name))
     check.equal(run("help", name).out, result.out)
   end
+  result = run("help", "nn.linear")
+  check.equal({ result.code, result.err }, { 0, "" })
+  check.is_true(result.out:find("^nn.linear%(given%)\n"))
+  result = run("help", "nn.liner")
+  check.equal({ result.code, result.out }, { 2, "" })
+  check.is_true(result.err:find("did you mean nn.linear?", 1, true))
 end)
 
 -- --- diff ---------------------------------------------------------------------------------------

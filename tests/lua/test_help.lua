@@ -41,9 +41,10 @@ local function public ()
   local scope, log = core.scope(), assert(core.io.log_open(folder .. ".log"))
   local lock, file = assert(core.sys.lock(folder .. ".lock")), assert(core.h5.create(folder))
   walk("tensor:", getmetatable(core.zeros(1)).methods, 0)
-  for name, object in pairs {rng = core.rng(1), scope = scope, log = log, lock = lock, file = file} do
+  local objects = {rng = core.rng(1), scope = scope, log = log, lock = lock, file = file}
+  for name, object in pairs(objects) do
     walk(name .. ":", getmetatable(object).__index, 0)
-    if object ~= core.rng and object.close then object:close() end
+    if object.close then object:close() end
   end
   os.remove(folder .. ".log")
   return found
@@ -144,7 +145,7 @@ check.test("names are found with and without what stands before them", function 
 end)
 
 check.test("help tells types, defaults and results", function ()
-  check.is_true(peri.help "log_softmax":find("axis  integer  axis, from 1.-; %-1 when absent"))
+  check.is_true(peri.help "log_softmax":find("axis  integer: axis, from 1.-; %-1 when absent"))
   check.is_true(peri.help "pad":find('"zero"|"reflect"|"replicate"|"circular"', 1, true))
   check.is_true(peri.help "nn.lstm":find("hidden: integer", 1, true))
   check.is_true(peri.help "nn.lstm":find("returns Recurrent", 1, true))
@@ -204,7 +205,8 @@ local function third () end
     {type = "{a: integer, b: string}?", text = "pair or nothing"}, {type = "string", text = ""},
   })
   check.equal(second.params, {
-    {name = "given", optional = false, type = "{a: integer, b?: fun(x: number): number}", text = ""},
+    {name = "given", optional = false, type = "{a: integer, b?: fun(x: number): number}",
+      text = ""},
     {name = "more", optional = true, type = "string", text = ""},
   })
   check.equal(second.returns, {{type = "Tensor", text = ""}})

@@ -111,7 +111,7 @@ check.test("errors name the argument, both shapes and the fix, on one line", fun
 end)
 
 check.test("help speaks of every operation", function ()
-  for _, name in ipairs(peri.help()) do
+  for _, name in ipairs(require "perigee.core".operation()) do
     check.is_true(peri.help(name):find(name .. "%("))
     check.is_true(peri[name])
   end

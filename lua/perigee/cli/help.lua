@@ -20,8 +20,8 @@ local function explain (name, commands)
     print(explanation)
     return 0
   end
-  io.stderr:write("perigee: ", message, "\n", "perigee: ", text.unknown("command", name, commands),
-    "\n")
+  local near = text.nearest(name, commands)
+  io.stderr:write("perigee: ", near and text.unknown("command", name, commands) or message, "\n")
   return 2
 end
 
@@ -46,9 +46,9 @@ function help.run (argv)
   local rows = {}
   for i, name in ipairs(cli.names) do rows[i] = { "  " .. name, cli.command(name).summary } end
   for _, line in ipairs(text.columns(rows)) do print(line) end
-  print("\n`perigee COMMAND --help` explains one, `perigee help FUNCTION` a function of the library.")
-  print("Besides: `perigee FILE.lua [ARGUMENT...]` runs any script, `perigee -e CODE` a line of code,")
-  print("and `perigee` alone starts the prompt.")
+  print("\n`perigee COMMAND --help` explains one, `perigee help FUNCTION` a function of Perigee's.")
+  print("Besides: `perigee FILE.lua [ARGUMENT...]` runs any script, `perigee -e CODE` a line of")
+  print("code, and `perigee` alone starts the prompt.")
   return 0
 end
 

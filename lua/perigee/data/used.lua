@@ -37,6 +37,7 @@ function used.note (...)
   end
 end
 
+---The data sets that were loaded since the process began, and what their contents hash to.
 ---@return perigee.DataUse[] a copy
 function used.list ()
   local copy = {}

@@ -41,6 +41,7 @@ end
 ---@return userdata
 function Bernoulli:enumerate () return family.outcomes(2, self.shape) end
 
+---1 with probability p = sigmoid(logits), else 0.
 ---@param logits userdata
 ---@return Bernoulli
 local function bernoulli (logits)

@@ -50,6 +50,7 @@ function Beta:entropy ()
     + (a + b - 2) * core.digamma(a + b)
 end
 
+---p(x) = x^(a - 1) (1 - x)^(b - 1) / B(a, b) on (0, 1).
 ---@param a userdata|number above 0
 ---@param b userdata|number above 0
 ---@return Beta

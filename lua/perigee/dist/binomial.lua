@@ -45,6 +45,7 @@ end
 ---@return userdata
 function Binomial:entropy () return family.enumerated_entropy(self) end
 
+---The number of successes in n trials, each of probability sigmoid(logits).
 ---@param n userdata|number trials
 ---@param logits userdata|number
 ---@return Binomial

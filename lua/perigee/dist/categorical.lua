@@ -64,6 +64,7 @@ function Categorical:enumerate ()
     shape.lead(self.classes, self.shape))
 end
 
+---Outcome k with probability softmax(logits)[k], k = 1, 2, ...
 ---@param logits userdata (..., classes)
 ---@return Categorical
 local function categorical (logits)

@@ -44,6 +44,7 @@ function Cauchy:icdf (p)
   return self.loc - self.scale / core.tan(q * math.pi)
 end
 
+---p(x) = 1 / (pi scale (1 + z^2)), z = (x - loc) / scale.  It has no mean and no variance.
 ---@param loc userdata|number
 ---@param scale userdata|number above 0
 ---@return Cauchy

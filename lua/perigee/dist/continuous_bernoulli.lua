@@ -91,6 +91,8 @@ function ContinuousBernoulli:icdf (p)
   return core.where(swap, 1 - x, x)
 end
 
+---p(x) in proportion to p^x (1 - p)^(1 - x) on [0, 1], p = sigmoid(logits).  Loaiza-Ganem &
+---Cunningham 2019.
 ---@param logits userdata|number
 ---@return ContinuousBernoulli
 local function continuous_bernoulli (logits)

@@ -52,6 +52,8 @@ function Dirichlet:entropy ()
     - core.sum((a - 1) * core.digamma(a), -1)
 end
 
+---p(x) in proportion to the product of x_k^(concentration_k - 1) on the simplex of the last axis,
+---which is one event.
 ---@param concentration userdata (..., classes), above 0
 ---@return Dirichlet
 local function dirichlet (concentration)

@@ -71,6 +71,8 @@ function DiscretizedLogistic:cdf (x)
   return core.where(core.lt(k, 0), 0, core.where(core.ge(k, last), 1, core.sigmoid(z)))
 end
 
+---A logistic density collected into levels 0, 1, ..., bins - 1; the first and the last take what
+---lies beyond.  Salimans et al. 2017, "PixelCNN++", eq. 2.
 ---@param loc userdata|number in units where the levels span [-1, 1]
 ---@param log_scale userdata|number
 ---@param bins? integer 256 when absent

@@ -58,6 +58,7 @@ local function check_points (what, points, axes)
   return sizes
 end
 
+---The given points, all with the same probability.
 ---@param points userdata (count, ...)
 ---@return Empirical
 local function empirical (points)

@@ -106,6 +106,7 @@ function Energy:sample (rng, lead)
   return core.no_grad(draw, self, rng, lead)
 end
 
+---An energy U of Rezende & Mohamed 2015, table 1, as the distribution exp(-U) / Z in the plane.
 ---@param which integer 1 to 4
 ---@return Energy
 return function (which)

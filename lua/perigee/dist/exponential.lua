@@ -37,6 +37,7 @@ function Exponential:cdf (x) return -core.expm1(-self.rate * core.maximum(x, 0))
 ---@return userdata
 function Exponential:icdf (p) return -core.log1p(-p) / self.rate end
 
+---p(x) = rate e^(-rate x) for x >= 0.
 ---@param rate userdata|number above 0
 ---@return Exponential
 local function exponential (rate)

@@ -61,14 +61,20 @@ function Distribution:rsample ()
     "use sample, and the score function log_prob for gradients")
 end
 
+---- E log p, in nats.
+---@return userdata
 function Distribution:entropy ()
   refuse(self, "entropy in closed form", "estimate it: -d:log_prob(d:sample(rng, n)):mean(1)")
 end
 
+---P(X <= x).
+---@return userdata
 function Distribution:cdf ()
   refuse(self, "cumulative probability in closed form", "count draws: d:sample(rng, n) <= x")
 end
 
+---The quantile: the x with P(X <= x) = p.
+---@return userdata
 function Distribution:icdf ()
   refuse(self, "quantiles in closed form", "sort draws: d:sample(rng, n)")
 end

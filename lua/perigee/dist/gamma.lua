@@ -61,6 +61,7 @@ function Gamma:entropy ()
   return a - core.log(self.rate) + core.lgamma(a) + (1 - a) * core.digamma(a)
 end
 
+---p(x) = rate^a x^(a - 1) e^(-rate x) / Gamma(a) for x > 0, where a is the concentration.
 ---@param concentration userdata|number above 0
 ---@param rate userdata|number above 0
 ---@return Gamma

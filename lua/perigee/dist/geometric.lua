@@ -46,6 +46,7 @@ function Geometric:cdf (x)
   return -core.expm1(-k * core.softplus(self.logits))
 end
 
+---The number of failures before the first success, of probability sigmoid(logits).
 ---@param logits userdata|number
 ---@return Geometric
 local function geometric (logits)

@@ -44,6 +44,7 @@ function Gumbel:cdf (x) return core.exp(-core.exp((self.loc - x) / self.scale)) 
 ---@return userdata
 function Gumbel:icdf (p) return self.loc - self.scale * core.log(-core.log(p)) end
 
+---p(x) = e^(-z - e^-z) / scale, z = (x - loc) / scale: the largest of many values.
 ---@param loc userdata|number
 ---@param scale userdata|number above 0
 ---@return Gumbel

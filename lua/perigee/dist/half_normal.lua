@@ -39,6 +39,7 @@ function HalfNormal:cdf (x) return core.erf(core.maximum(x, 0) / (self.scale * m
 ---@return userdata
 function HalfNormal:icdf (p) return core.erfinv(p) * (self.scale * math.sqrt(2)) end
 
+---|z| for z ~ N(0, scale^2).
 ---@param scale userdata|number above 0
 ---@return HalfNormal
 local function half_normal (scale)

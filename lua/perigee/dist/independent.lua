@@ -26,6 +26,7 @@ function Independent:total (x)
   return shape.sum_last(x, self.ndims)
 end
 
+---The base's log p(x), summed over the axes of one event.
 ---@param x userdata
 ---@return userdata
 function Independent:log_prob (x) return self:total(self.base:log_prob(x)) end
@@ -33,6 +34,8 @@ function Independent:log_prob (x) return self:total(self.base:log_prob(x)) end
 ---@return userdata
 function Independent:entropy () return self:total(self.base:entropy()) end
 
+---The base with its last ndims axes as one event: log-probabilities and entropies are summed over
+---them.
 ---@param base table a distribution
 ---@param ndims? integer 1 when absent
 ---@return Independent

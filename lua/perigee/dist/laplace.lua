@@ -48,6 +48,7 @@ function Laplace:icdf (p)
   return self.loc - self.scale * core.sign(q):real() * core.log1p(core.abs(q) * -2)
 end
 
+---p(x) = e^(-|x - loc| / scale) / (2 scale).
 ---@param loc userdata|number
 ---@param scale userdata|number above 0
 ---@return Laplace

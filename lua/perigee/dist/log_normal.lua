@@ -52,6 +52,7 @@ end
 ---@return userdata
 function LogNormal:icdf (p) return core.exp(self.loc + self.scale * core.ndtri(p)) end
 
+---e^z for z ~ N(loc, scale^2).
 ---@param loc userdata|number
 ---@param scale userdata|number above 0
 ---@return LogNormal

@@ -44,6 +44,7 @@ function Logistic:icdf (p)
   return self.loc + self.scale * core.logit(p)
 end
 
+---p(x) = e^-z / (scale (1 + e^-z)^2), z = (x - loc) / scale.
 ---@param loc userdata|number
 ---@param scale userdata|number above 0
 ---@return Logistic

@@ -86,6 +86,7 @@ function Mixture:enumerate ()
     :reshape(shape.lead(-1, self.shape))
 end
 
+---p(x) = sum over k of softmax(logits)[k] p_k(x), k along the last batch axis of the components.
 ---@param logits userdata (..., components)
 ---@param components table a distribution of shape (..., components, event axes)
 ---@return Mixture

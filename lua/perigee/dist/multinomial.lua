@@ -57,6 +57,7 @@ function Multinomial:log_prob (x)
   return core.where(core.eq(core.sum(x, -1), self.n), core.sum(terms, -1) + ways, -math.huge)
 end
 
+---Counts of classes in n trials of the probabilities softmax(logits); the last axis is one event.
 ---@param n integer trials
 ---@param logits userdata (..., classes)
 ---@return Multinomial

@@ -96,6 +96,7 @@ function MultivariateNormal:entropy ()
   return core.expand(self:log_det() + 0.5 * (1 + log_2pi) * self.shape[#self.shape], batch)
 end
 
+---N(loc, L L') of vectors along the last axis, where L is the lower triangle of scale_tril.
 ---@param loc userdata (..., n)
 ---@param scale_tril userdata (..., n, n), of which the lower triangle is read; for a covariance
 ---  give its cholesky
@@ -168,6 +169,7 @@ function LowRankNormal:entropy ()
   return core.expand(self:log_det() + 0.5 * (1 + log_2pi) * self.shape[#self.shape], batch)
 end
 
+---N(loc, W W' + diag(scale^2)) of vectors along the last axis, where W is the factor.
 ---@param loc userdata (..., n)
 ---@param factor userdata (..., n, rank)
 ---@param scale userdata (..., n), above 0

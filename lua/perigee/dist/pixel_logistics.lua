@@ -76,6 +76,8 @@ local function width (components, channels)
   return components * (1 + 2 * channels + channels * (channels - 1) // 2)
 end
 
+---Mixture of discretised logistics for the channels of a pixel, where the mean of a channel moves
+---with the channels before it.  Salimans et al. 2017, "PixelCNN++", section 2.2.
 ---@param params userdata (..., width(components, channels)): logits, then means, log-scales and
 ---  mixing coefficients before their tanh
 ---@param components integer

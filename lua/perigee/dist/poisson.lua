@@ -29,6 +29,7 @@ function Poisson:log_prob (x)
   end)
 end
 
+---P(x) = rate^x e^-rate / x! for counts x = 0, 1, ...
 ---@param rate userdata|number 0 or more
 ---@return Poisson
 local function poisson (rate)

@@ -42,6 +42,8 @@ function RelaxedBernoulli:cdf (x)
   return core.sigmoid(self.temperature * core.logit(y) - self.logits)
 end
 
+---The binary Concrete distribution on (0, 1): a Bernoulli whose draws carry a gradient.  Maddison,
+---Mnih & Teh 2017; Jang, Gu & Poole 2017.
 ---@param temperature userdata|number above 0
 ---@param logits userdata|number
 ---@return RelaxedBernoulli

@@ -44,6 +44,7 @@ function RelaxedCategorical:log_prob_of_log (l)
   return core.sum(d - l, -1) - core.logsumexp(d, -1) * n + power + ways
 end
 
+---log p(x), in nats.
 ---@param x userdata (..., classes), taken to add to one; -inf where an entry is 0 or less
 ---@return userdata without the last axis
 function RelaxedCategorical:log_prob (x)
@@ -52,6 +53,8 @@ function RelaxedCategorical:log_prob (x)
   return core.where(core.reshape(bad, p.shape), -math.huge, p)
 end
 
+---The Concrete (Gumbel-softmax) distribution over the simplex of the last axis.  Maddison, Mnih &
+---Teh 2017; Jang, Gu & Poole 2017.
 ---@param temperature userdata|number above 0
 ---@param logits userdata (..., classes)
 ---@return RelaxedCategorical

@@ -57,6 +57,7 @@ function StudentT:entropy ()
   return core.expand(h, self.shape)
 end
 
+---loc + scale t, where t has Student's distribution with df degrees of freedom.
 ---@param df userdata|number above 0
 ---@param loc? userdata|number 0 when absent
 ---@param scale? userdata|number above 0, 1 when absent

@@ -47,6 +47,7 @@ function Transformed:rsample_with_log_prob (rng, lead)
     - shape.sum_last(f:log_det(x, y), self.event - f.event)
 end
 
+---y = f(x) for draws x of the base.
 ---@param base table a distribution
 ---@param f Bijector as in dist.bijector, that keeps shapes
 ---@return Transformed

@@ -99,6 +99,7 @@ function TruncatedNormal:icdf (p)
   return core.minimum(core.maximum(x, self.low), self.high)
 end
 
+---N(loc, scale^2) restricted to [low, high].
 ---@param loc userdata|number
 ---@param scale userdata|number above 0
 ---@param low userdata|number may be -inf

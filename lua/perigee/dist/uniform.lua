@@ -39,6 +39,7 @@ function Uniform:cdf (x) return core.clamp((x - self.low) / (self.high - self.lo
 ---@return userdata
 function Uniform:icdf (p) return self.low + (self.high - self.low) * p end
 
+---p(x) = 1 / (high - low) between low and high.
 ---@param low userdata|number
 ---@param high userdata|number above low
 ---@return Uniform

@@ -44,6 +44,7 @@ function VonMises:entropy ()
     + core.log(core.i0e(self.concentration)) + math.log(2 * math.pi)
 end
 
+---p(x) in proportion to e^(concentration cos(x - loc)), x an angle in radians.
 ---@param loc userdata|number radians
 ---@param concentration userdata|number 0 or more
 ---@return VonMises

@@ -21,6 +21,7 @@ end
 local Chain = {}
 Chain.__index = Chain
 
+---All parts from the first to the last; logarithms of volume changes add up.
 ---@param x userdata (batch.., features)
 ---@param context? userdata given to every part
 ---@return userdata y
@@ -37,6 +38,7 @@ function Chain:forward (x, context)
   return x, total
 end
 
+---All parts backwards, from the last to the first.
 ---@param y userdata (batch.., features)
 ---@param context? userdata
 ---@return userdata x
@@ -80,6 +82,7 @@ end
 local Inverse = {}
 Inverse.__index = Inverse
 
+---What the map's own inverse gives.
 ---@param x userdata
 ---@param context? userdata
 ---@return userdata y
@@ -88,6 +91,7 @@ function Inverse:forward (x, context)
   return self.bijector:inverse(x, context)
 end
 
+---What the map's own forward gives.
 ---@param y userdata
 ---@param context? userdata
 ---@return userdata x

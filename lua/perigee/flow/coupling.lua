@@ -38,6 +38,7 @@ local function parameters (self, kept, context)
   return p:reshape(shape)
 end
 
+---One part of the features, moved by what the other part and the context say.
 ---@param x userdata (..., features)
 ---@param context? userdata (..., context)
 ---@return userdata y (..., features)
@@ -49,6 +50,7 @@ function Coupling:forward (x, context)
   return join(self, kept, y), slopes:sum(-1)
 end
 
+---The map backwards, and the logarithm of its volume change.
 ---@param y userdata (..., features)
 ---@param context? userdata (..., context)
 ---@return userdata x (..., features)

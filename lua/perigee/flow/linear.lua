@@ -22,6 +22,7 @@ end
 local Permutation = {}
 Permutation.__index = Permutation
 
+---The features in the order of the permutation.
 ---@param x userdata (..., features)
 ---@return userdata y
 ---@return userdata logdet (...), zeros
@@ -30,6 +31,7 @@ function Permutation:forward (x)
   return core.index_select(x, self.order, -1), for_rows(core.zeros(1), x)
 end
 
+---The features back in their order.
 ---@param y userdata (..., features)
 ---@return userdata x
 ---@return userdata logdet (...), zeros
@@ -79,6 +81,7 @@ function ScaleShift:forward (x)
   return x * core.exp(self.log_scale) + self.shift, for_rows(self.log_scale:sum(), x)
 end
 
+---x = (y - shift) e^-log_scale.
 ---@param y userdata (..., features)
 ---@return userdata x
 ---@return userdata logdet (...)
@@ -154,6 +157,7 @@ function Lu:forward (x)
   return self.order:forward(x):matmul(lower:matmul(upper)), for_rows(self.log_scale:sum(), x)
 end
 
+---x from y = x P L U.
 ---@param y userdata (..., features)
 ---@return userdata x
 ---@return userdata logdet (...)

@@ -60,15 +60,26 @@ function catalogue.annotated ()
   return found
 end
 
--- Methods of the library's own classes: "Optimizer:step" is found as optimizer:step.
+-- Methods of the library's own classes: "Optimizer:step" is found as optimizer:step.  One that says
+-- nothing of itself means what it means in the class that its class is made after.
 local function add_classes (entries)
+  local base, silent = {}, {}
   for _, path in ipairs(sources(home(), {}, {cli = true, meta = true, help = true})) do
     for _, block in pairs(source.blocks(path)) do
       local class, name = block.below:match "^function (%u%w*)[:.](%l[%w_]*)"
       if class and block.annotated then
-        name = class:lower() .. ":" .. name
-        entries[name] = entries[name] or {name = name, block = block}
+        local key = class:lower() .. ":" .. name
+        entries[key] = entries[key] or {name = key, block = block}
+        if #block.text == 0 then silent[key] = name end
+      elseif block.base then
+        base[block.below:match "^local (%w+)" or ""] = block.base
       end
+    end
+  end
+  for key, name in pairs(silent) do
+    for class, parent in pairs(base) do
+      local meant = class:lower() == key:match "^%w+" and entries[parent:lower() .. ":" .. name]
+      if meant then entries[key].block.text = meant.block.text end
     end
   end
 end

@@ -4,8 +4,9 @@ local catalogue = require "perigee.help.catalogue"
 local page = require "perigee.help.page"
 local text = require "perigee.run.text"
 
----Explain a function, given itself or its name: "conv", "nn.linear", "rng:normal", "tensor:tolist".
----The name of a room or a class ("optim", "rng") gives a list of what is in it, no name an overview.
+---Explain a function, given itself or its name: "conv", "nn.linear", "rng:normal",
+---"tensor:tolist".  The name of a room or a class ("optim", "rng") gives a list of what is in it,
+---no name an overview.
 ---@param what? string|function
 ---@return string? text nil, and a message with names that are near, when nothing is known
 ---@return string? message

@@ -18,7 +18,7 @@ local letters = {
   k = {"boolean", ""},
   m = {"", ""},
   w = {"Window", "{size, stride, dilation, padding, output_padding, groups}"},
-  W = {"Window", "{size, stride, dilation, padding, output_padding, groups}; stride is size unless given"},
+  W = {"Window", "{size, stride, dilation, padding}; stride is size unless given"},
   l = {"Tensor[]", ""},
 }
 

@@ -31,6 +31,12 @@ local function usage (name, params)
   return name .. "(" .. table.concat(parts) .. ")"
 end
 
+-- A type, and what is said of it.
+local function typed (t)
+  if t.text == "" then return t.type end
+  return t.type .. (t.text:find "^%(" and " " or ": ") .. t.text
+end
+
 ---The explanation of one function.
 ---@param entry perigee.HelpEntry
 ---@return string
@@ -44,10 +50,10 @@ function page.entry (entry)
   if #block.params + #block.returns > 0 then lines[#lines + 1] = "" end
   for _, p in ipairs(block.params) do
     local head = "  " .. p.name .. (" "):rep(width - #p.name + 2)
-    wrap(lines, head, (" "):rep(#head), p.type .. (p.text ~= "" and "  " .. p.text or ""))
+    wrap(lines, head, (" "):rep(#head), typed(p))
   end
   for _, r in ipairs(block.returns) do
-    wrap(lines, "  returns ", (" "):rep(10), r.type .. " " .. r.text)
+    wrap(lines, "  returns ", (" "):rep(10), typed(r))
   end
   return table.concat(lines, "\n")
 end

@@ -14,6 +14,7 @@ local source = {}
 ---@field params perigee.Parameter[]
 ---@field returns {type: string, text: string}[]
 ---@field annotated boolean written for editors, with three dashes
+---@field base? string the class that a class is made after
 ---@field line integer where what it explains stands
 ---@field below string that line
 
@@ -73,6 +74,10 @@ end
 tags["return"] = function (block, rest)
   local kind, text = cut_type(rest)
   table.insert(block.returns, {type = kind, text = text})
+end
+
+function tags.class (block, rest)
+  block.base = rest:match "^[%w_%.]+%s*:%s*([%w_%.]+)"
 end
 
 -- @type of a value that a function made

@@ -1,7 +1,7 @@
 ---@meta perigee.core
 -- What C gives to scripts, for editors and for help: tensors, derivatives, scopes, random streams,
 -- updates.  Never loaded.  Operations are in operations.lua, files and the system in system.lua.
--- luacheck: no unused args
+-- luacheck: no unused args, ignore 241
 
 ---@class perigee.core: perigee.Operations
 ---@field version string
@@ -164,8 +164,8 @@ function peri.memory () end
 ---@return integer
 function peri.threads (n) end
 
----The instruction set in use, the processor's name, and the library that multiplies matrices.
----@return {level: string, name: string, blas: string}
+---The instruction set in use, the processor's name, and what multiplies matrices and convolves.
+---@return {level: string, name: string, blas: string, convolution: string}
 function peri.cpu () end
 
 ---Call f, and tell how long each operation took, derivatives included, the dearest first.
@@ -219,6 +219,49 @@ function Rng:uniform (shape, ...) end
 ---@return Tensor
 function Rng:normal (shape, ...) end
 
+---Exponential draws of rate 1, above 0.
+---@param shape integer|integer[] sizes, as a list or one after the other
+---@param ... integer further sizes
+---@return Tensor
+function Rng:exponential (shape, ...) end
+
+---Gumbel draws of location 0 and scale 1.
+---@param shape integer|integer[] sizes, as a list or one after the other
+---@param ... integer further sizes
+---@return Tensor
+function Rng:gumbel (shape, ...) end
+
+---A gamma draw of scale 1 for every element, at least 2^-126.
+---@param concentration Tensor above 0
+---@return Tensor
+function Rng:gamma (concentration) end
+
+---The logarithm of a gamma draw of scale 1 for every element, exact where the draw itself is 0.
+---@param concentration Tensor above 0
+---@return Tensor
+function Rng:log_gamma (concentration) end
+
+---A Poisson count for every element.
+---@param rate Tensor 0 or more
+---@return Tensor real
+function Rng:poisson (rate) end
+
+---The number of successes in n trials, for every element.
+---@param n Tensor|number trials
+---@param p Tensor probabilities in [0, 1]
+---@return Tensor real
+function Rng:binomial (n, p) end
+
+---An angle around 0 in [-pi, pi] for every element.
+---@param concentration Tensor 0 or more
+---@return Tensor radians
+function Rng:von_mises (concentration) end
+
+---One of 1..K along the last axis, k in proportion to exp(logits[.., k]).
+---@param logits Tensor (.., K)
+---@return Tensor index (..)
+function Rng:categorical (logits) end
+
 ---1 with probability p, else 0, for every element of p.
 ---@param p Tensor probabilities in [0, 1]
 ---@return Tensor real, of the shape of p
@@ -236,25 +279,88 @@ function Rng:integers (shape, low, high) end
 ---@return Tensor index (n)
 function Rng:permutation (n) end
 
--- Fused updates, all in place.  Their options have no defaults: those are in lua/perigee/optim.
+-- Fused updates, all in place; formulas are in include/perigee/fused.h.  Their options have no
+-- defaults: those are in lua/perigee/optim.
+
+---What every update is told besides its own options.
+---@class UpdateOptions
+---@field lr number
+---@field scale number multiplies the gradients
+---@field decay number
+---@field rates? number[] a factor of lr for each parameter
+---@field decays? number[] what stands for decay, for each parameter
+
+---@class AdamOptions: UpdateOptions
+---@field beta1 number
+---@field beta2 number
+---@field eps number
+---@field eps_hat? boolean
+
+---@class SgdOptions: UpdateOptions
+---@field momentum number
+---@field nesterov? boolean
+
+---@class RmspropOptions: UpdateOptions
+---@field rho number
+---@field eps number
+---@field momentum number
+---@field eps_inside? boolean
 
 peri.fused = {}
 
----One step of Adam; with decay the decoupled weight decay of AdamW.
+---One step of Adam with decoupled weight decay; AMSGrad when top is given, optimistic when last is.
 ---@param parameters Tensor[]
 ---@param gradients Tensor[]
 ---@param m Tensor[] running means of the gradients
 ---@param v Tensor[] running means of their squares
----@param given {lr: number, beta1: number, beta2: number, eps: number, decay: number,
----  scale: number, eps_hat?: boolean} scale multiplies the gradients
+---@param top Tensor[]|nil the largest v so far
+---@param last Tensor[]|nil the step before
+---@param given AdamOptions lr, beta1, beta2, eps, decay, scale [, eps_hat, rates, decays]
 ---@param t integer the step, from 1
-function peri.fused.adam (parameters, gradients, m, v, given, t) end
+function peri.fused.adam (parameters, gradients, m, v, top, last, given, t) end
+
+---One step of Adagrad: each gradient divided by the root of the sum of its squares so far.
+---@param parameters Tensor[]
+---@param gradients Tensor[]
+---@param v Tensor[] sums of squares
+---@param given UpdateOptions lr, eps, decay, scale [, rates, decays]
+function peri.fused.adagrad (parameters, gradients, v, given) end
+
+---One step of Adadelta: steps in proportion to the running size of earlier steps.
+---@param parameters Tensor[]
+---@param gradients Tensor[]
+---@param v Tensor[] running means of squared gradients
+---@param x Tensor[] running means of squared steps
+---@param given UpdateOptions lr, rho, eps, decay, scale [, rates, decays]
+function peri.fused.adadelta (parameters, gradients, v, x, given) end
+
+---One step of Adamax: Adam by the largest gradient, forgotten at the rate beta2.
+---@param parameters Tensor[]
+---@param gradients Tensor[]
+---@param m Tensor[] running means of the gradients
+---@param u Tensor[] the largest gradients
+---@param given UpdateOptions lr, beta1, beta2, eps, decay, scale [, rates, decays]
+---@param t integer the step, from 1
+function peri.fused.adamax (parameters, gradients, m, u, given, t) end
+
+---One step of Lion: the sign of an average of gradients, with decoupled weight decay.
+---@param parameters Tensor[]
+---@param gradients Tensor[]
+---@param m Tensor[] running means of the gradients
+---@param given UpdateOptions lr, beta1, beta2, decay, scale [, rates, decays]
+function peri.fused.lion (parameters, gradients, m, given) end
+
+---Add to sums: x <- x + factor y.
+---@param sums Tensor[]
+---@param tensors Tensor[]
+---@param factor number
+function peri.fused.accumulate (sums, tensors, factor) end
 
 ---One step of gradient descent, with momentum when velocities are given.
 ---@param parameters Tensor[]
 ---@param gradients Tensor[]
 ---@param velocities Tensor[]|nil
----@param given {lr: number, momentum: number, decay: number, scale: number, nesterov?: boolean}
+---@param given SgdOptions lr, momentum, decay, scale [, nesterov, rates, decays]
 function peri.fused.sgd (parameters, gradients, velocities, given) end
 
 ---One step of RMSProp; centred when means are given, with momentum when velocities are.
@@ -263,8 +369,7 @@ function peri.fused.sgd (parameters, gradients, velocities, given) end
 ---@param v Tensor[] running means of squares
 ---@param means Tensor[]|nil
 ---@param velocities Tensor[]|nil
----@param given {lr: number, rho: number, eps: number, momentum: number, scale: number,
----  eps_inside?: boolean}
+---@param given RmspropOptions lr, rho, eps, momentum, decay, scale [, eps_inside, rates, decays]
 function peri.fused.rmsprop (parameters, gradients, v, means, velocities, given) end
 
 ---Move averages towards parameters: a <- a + (1 - decay) (p - a).

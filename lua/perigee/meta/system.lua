@@ -1,7 +1,7 @@
 ---@meta _
 -- What C gives to scripts, for editors and for help: files (io, h5) and the system (sys).  Never
 -- loaded.  What the system refuses is nil, a message and a code.
--- luacheck: no unused args
+-- luacheck: no unused args, ignore 241
 
 ---@class perigee.core
 local peri = {}
@@ -22,8 +22,8 @@ function peri.io.sha256 (s) end
 ---@return string? code
 function peri.io.sha256_file (path) end
 
----Go on with a chain of 64-bit digests: the next is made of the last and a tensor's dtype, shape and
----elements.
+---Go on with a chain of 64-bit digests: the next is made of the last and a tensor's dtype, shape
+---and elements.
 ---@param chain integer 0 to begin
 ---@param x Tensor
 ---@return integer

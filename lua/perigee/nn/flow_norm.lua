@@ -30,6 +30,7 @@ function ActNorm:__call (x)
   return (x + self.bias) * self.log_scale:exp(), log_det(x, self.log_scale:sum())
 end
 
+---Inverse of the call.
 ---@param y userdata
 ---@return userdata x
 function ActNorm:inverse (y)

@@ -45,11 +45,13 @@ end
 local function mean_fan (fan_in, fan_out) return (fan_in + fan_out) / 2 end
 local function first_fan (fan_in) return fan_in end
 
+---All 0.
 ---@return fun(rng: userdata, shape: integer[]): userdata
 function initialiser.zeros ()
   return function (_, shape) return core.zeros(shape) end
 end
 
+---All of one value.
 ---@param value number
 function initialiser.constant (value)
   if type(value) ~= "number" then
@@ -113,14 +115,29 @@ function initialiser.truncated_normal (given)
   end
 end
 
--- Variance 2 gain^2 / (fan_in + fan_out).  Glorot & Bengio 2010, eq. 16.
+---Uniform of variance 2 gain^2 / (fan_in + fan_out); gain 1 when absent.  Glorot & Bengio 2010,
+---eq. 16.
+---@type fun(given?: {gain?: number}): fun(rng: userdata, shape: integer[]): userdata
 by_fans("xavier_uniform", 1, uniform_of_std, mean_fan)
+---Normal of variance 2 gain^2 / (fan_in + fan_out); gain 1 when absent.  Glorot & Bengio 2010,
+---eq. 16.
+---@type fun(given?: {gain?: number}): fun(rng: userdata, shape: integer[]): userdata
 by_fans("xavier_normal", 1, draw_normal, mean_fan)
--- Variance gain^2 / fan_in, gain sqrt(2) for rectifiers.  He et al. 2015, eq. 10.
+---Uniform of variance gain^2 / fan_in; gain sqrt(2), for rectifiers, when absent.  He et al. 2015,
+---eq. 10.
+---@type fun(given?: {gain?: number}): fun(rng: userdata, shape: integer[]): userdata
 by_fans("he_uniform", math.sqrt(2), uniform_of_std, first_fan)
+---Normal of variance gain^2 / fan_in; gain sqrt(2), for rectifiers, when absent.  He et al. 2015,
+---eq. 10.
+---@type fun(given?: {gain?: number}): fun(rng: userdata, shape: integer[]): userdata
 by_fans("he_normal", math.sqrt(2), draw_normal, first_fan)
--- Variance 1 / fan_in.  LeCun et al. 1998, "Efficient BackProp", eq. 16.
+---Uniform of variance gain^2 / fan_in; gain 1 when absent.  LeCun et al. 1998, "Efficient
+---BackProp", eq. 16.
+---@type fun(given?: {gain?: number}): fun(rng: userdata, shape: integer[]): userdata
 by_fans("lecun_uniform", 1, uniform_of_std, first_fan)
+---Normal of variance gain^2 / fan_in; gain 1 when absent.  LeCun et al. 1998, "Efficient
+---BackProp", eq. 16.
+---@type fun(given?: {gain?: number}): fun(rng: userdata, shape: integer[]): userdata
 by_fans("lecun_normal", 1, draw_normal, first_fan)
 
 ---A random orthogonal matrix (rows or columns, whichever are fewer, are orthonormal) times gain,

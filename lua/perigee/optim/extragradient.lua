@@ -47,6 +47,7 @@ function Extragradient:state ()
   return self.inner:state()
 end
 
+---Put a state of the inner optimizer back.  An error changes nothing.
 ---@param state table<string, userdata|number>
 function Extragradient:load (state)
   if self.away then error("extragradient:load: the parameters look ahead; step first", 2) end

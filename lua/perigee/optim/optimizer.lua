@@ -94,6 +94,7 @@ end
 ---@field lr? number
 ---@field decay? number
 
+---An optimizer of a class, with its state tensors at zero.
 ---@param class table from Optimizer.class
 ---@param what string name for messages
 ---@param target table a model, or a list of tensors or models

@@ -30,11 +30,13 @@ function Plateau:update (value)
   return self.lr
 end
 
+---A flat table for a checkpoint.
 ---@return table<string, number>
 function Plateau:state ()
   return {lr = self.lr, best = self.best, bad = self.bad, rest = self.rest}
 end
 
+---Put a state back.
 ---@param state table<string, number>
 function Plateau:load (state)
   for _, name in ipairs {"lr", "best", "bad", "rest"} do

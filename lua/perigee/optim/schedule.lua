@@ -21,6 +21,7 @@ local function check (name, given, known)
   return o
 end
 
+---lr at every step.
 ---@param lr number
 ---@return fun(step: integer): number
 function schedule.constant (lr)

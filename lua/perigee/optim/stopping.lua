@@ -21,11 +21,13 @@ function Stopping:update (value)
   return self.bad >= self.patience
 end
 
+---A flat table for a checkpoint.
 ---@return table<string, number>
 function Stopping:state ()
   return {best = self.best, bad = self.bad}
 end
 
+---Put a state back.
 ---@param state table<string, number>
 function Stopping:load (state)
   if type(state.best) ~= "number" or not math.tointeger(state.bad) then

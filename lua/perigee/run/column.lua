@@ -21,6 +21,7 @@ local function new (form, list)
   return column
 end
 
+---Add a number at the end.
 ---@param v number
 function Column:push (v)
   local tail = self.tail
@@ -40,6 +41,7 @@ function Column:amend (v)
   self.tail[#self.tail] = v
 end
 
+---How many numbers there are.
 ---@return integer
 function Column:count ()
   return #self.blocks * BLOCK + #self.tail
