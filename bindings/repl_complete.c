@@ -10,8 +10,11 @@ enum { DEPTH = 8 };             /* of __index tables that are followed */
 
 /* Push field `name` of the value on the top in its place; metamethods may load it, or raise. */
 static void enter (lua_State *L, const char *name, size_t n) {
-  bool indexable = lua_istable(L, -1) || luaL_getmetafield(L, -1, "__index") != LUA_TNIL;
-  if (indexable && !lua_istable(L, -1)) lua_pop(L, 1);
+  bool indexable = lua_istable(L, -1);
+  if (!indexable && luaL_getmetafield(L, -1, "__index") != LUA_TNIL) {
+    lua_pop(L, 1);
+    indexable = true;
+  }
   if (!indexable) {
     lua_pop(L, 1);
     lua_pushnil(L);
