@@ -93,4 +93,20 @@ check.test("a chain of ten thousand operations is walked and freed", function ()
   check.equal(peri.grad(y, { x })[1]:item(), 10001.0)
 end)
 
+check.test("a profile counts forward and backward calls, dearest first", function ()
+  local x, w = peri.ones(3, 4), peri.ones(4, 2):requires_grad(true)
+  local list = peri.profile(function (n)
+    for _ = 1, n do peri.grad(x:matmul(w):exp():sum(), {w}) end
+  end, 5)
+  local calls, before = {}, math.huge
+  for _, row in ipairs(list) do
+    calls[row.name] = row.calls
+    check.is_true(row.seconds >= 0 and row.seconds <= before)
+    before = row.seconds
+  end
+  check.equal({calls.matmul, calls.exp, calls.sum}, {10, 5, 5})
+  check.raises(function () peri.profile(error, "stop") end, "stop")
+  check.equal(peri.profile(function () end), {})
+end)
+
 check.done()
