@@ -27,7 +27,8 @@ def shapes():
     case("transpose", [x, 1, -1], x.v.transpose(0, 2), "axes 1 and -1")
     case("contiguous", [x.transpose(1, 3)], x.v.transpose(0, 2).contiguous(), "transposed")
     for args, at in (((2, 2), slice(1, None)), ((2, -2), slice(-2, None)),
-                     ((2, 1, -2), slice(0, -1)), ((2, 1, -1, 2), slice(0, None, 2)), ((2, 2, 1), slice(1, 1))):
+                     ((2, 1, -2), slice(0, -1)), ((2, 1, -1, 2), slice(0, None, 2)),
+                     ((2, 2, 1), slice(1, 1))):
         case("slice", [x, *args], x.v[:, at], f"slice {sizes(args)}")
     y = torch.zeros(2, 9, 4)
     y[:, [1, 4, 7]] = x.v
