@@ -186,20 +186,30 @@ end)
 
 local has_terminal = os.execute "script -qc true /dev/null >/dev/null 2>&1"
 
--- Keys typed one line at a time; script ends with the program, which ends at the Ctrl-D sent last.
-local function terminal(...)
+-- Keys typed one line at a time, `pace` times as slow as on an idle machine; script ends with the
+-- program, which ends at the Ctrl-D sent last.  The output, or nil when it did not end.
+local function play (pace, lines)
   local typed = {}
-  for _, keys in ipairs { ... } do
-    typed[#typed + 1] = "sleep 0.4; printf " .. quote(keys:gsub("%%", "%%%%"))
+  local function wait (seconds) typed[#typed + 1] = ("sleep %.1f"):format(seconds * pace) end
+  wait(0.6)
+  for _, keys in ipairs(lines) do
+    wait(0.4)
+    typed[#typed + 1] = "printf " .. quote(keys:gsub("%%", "%%%%"))
   end
-  local keys = ("(sleep 0.6; %s; sleep 0.4; printf '\\004'; sleep 0.4)")
-    :format(table.concat(typed, "; "))
-  local play = ("XDG_STATE_HOME=%s TERM=xterm script -qec %s /dev/null 2>&1")
-    :format(quote(folder), quote(quote(binary)))
-  local pipe = io.popen(keys .. " | " .. play)
+  wait(0.4)
+  typed[#typed + 1] = "printf '\\004'"
+  wait(0.4)
+  local pipe = io.popen(("(%s) | XDG_STATE_HOME=%s TERM=xterm timeout -k 1 %d "
+    .. "script -qec %s /dev/null 2>&1"):format(table.concat(typed, "; "), quote(folder),
+    10 + 10 * pace, quote(quote(binary))))
   local out = pipe:read "a"
-  pipe:close()
-  return (out:gsub("\r", ""))
+  return pipe:close() and out:gsub("\r", "") or nil
+end
+
+-- A busy machine may be slower than the keys: a Ctrl-C that comes before the loop it is to stop.
+local function terminal (...)
+  local lines = {...}
+  return play(1, lines) or play(4, lines) or play(12, lines)
 end
 
 if has_terminal then
