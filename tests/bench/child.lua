@@ -1,5 +1,6 @@
 -- Perigee's side of a measurement: one workload in one process, driven by lines on stdin.
--- child.lua NAME THREADS FORM prepares the workload, then answers
+-- child.lua NAME THREADS FORM prepares the workload (or, for the name `operations`, the single
+-- operation that FORM names), then answers
 --   run N     seconds that N repeats took
 --   memory    peak resident memory of this process in KiB
 
@@ -24,7 +25,8 @@ end
 local function main (name, threads, form)
   peri.threads(assert(tonumber(threads), "THREADS is not a number"))
   local start = peak()
-  local workload = assert(loadfile(here .. "/workloads/" .. name .. ".lua", "t"))()
+  local folder = name == "operations" and here or here .. "/workloads"
+  local workload = assert(loadfile(folder .. "/" .. name .. ".lua", "t"))()
   local run = workload.prepare(form)
   reply("ready %d", start)
   for line in io.stdin:lines() do

@@ -1,5 +1,6 @@
--- The benchmark driver's command line: runs the chosen workloads on Perigee and on PyTorch, prints
--- a table of ratios and writes results/benchmarks.md.  How they are compared is in compare.lua.
+-- The benchmark driver's command line: runs the chosen workloads on Perigee and on PyTorch, and
+-- single operations beside the machine's limits; prints tables and writes results/benchmarks.md.
+-- How they are compared is in compare.lua and shares.lua.
 
 local peri = require "perigee"
 
@@ -7,6 +8,7 @@ local compare = require "bench.compare"
 local machine = require "bench.machine"
 local peer = require "bench.peer"
 local report = require "bench.report"
+local shares = require "bench.shares"
 local workloads = require "bench.workloads"
 
 local root = peri.sys.realpath(rawget(package, "home"))
@@ -18,6 +20,7 @@ local here = root .. "/tests/bench"
 local function parse (words)
   local options, names, known = {}, {}, {}
   for _, workload in ipairs(workloads) do known[#known + 1] = workload.name end
+  known[#known + 1] = "operations"
   local i = 1
   while i <= #words do
     local word = words[i]
@@ -40,7 +43,28 @@ local function parse (words)
   for _, workload in ipairs(workloads) do
     if next(names) == nil or names[workload.name] then chosen[#chosen + 1] = workload end
   end
+  options.operations = next(names) == nil or names.operations
   return chosen, options
+end
+
+---Measure single operations and print them; the results go into `session`, for the report.
+---@param plan table as compare.lua's
+---@param session table
+---@param quick boolean|nil
+---@return integer failures
+local function run_operations (plan, session, quick)
+  local result, problem = shares {here = plan.here, threads = plan.threads,
+    rounds = quick and 1 or 5, seconds = quick and 0 or 0.08,
+    notice = function (line) io.stderr:write(line, "\n") end}
+  session.shares, session.shares_problem = result, problem
+  if not result then
+    print("single operations: " .. problem)
+    return 1
+  end
+  local failures = 0
+  for _, share in ipairs(result) do failures = failures + (share.problem and 1 or 0) end
+  print("\n" .. report.shares(result) .. "\n\n" .. report.share_goals(result))
+  return failures
 end
 
 ---@return string[][] what the session ran on, for the report
@@ -70,6 +94,7 @@ local function main (words)
     for _, workload in ipairs(workloads) do
       print(("%-16s %s"):format(workload.name, workload.text))
     end
+    print(("%-16s %s"):format("operations", "single operations beside this machine's limits"))
     return 0
   end
 
@@ -77,10 +102,11 @@ local function main (words)
   if options.quick then blocks, seconds = 3, 0.05 end
   local cores = peri.threads()
   local threads = cores > 1 and {1, cores} or {1}
-  local pytorch, missing = peer.pytorch(here .. "/child.py")
+  local pytorch, missing = nil, "nothing to compare"
+  if #chosen > 0 then pytorch, missing = peer.pytorch(here .. "/child.py") end
   local facts = describe(pytorch)
   for _, fact in ipairs(facts) do print(("%-18s %s"):format(fact[1], fact[2])) end
-  if not pytorch then print(missing .. "; only Perigee's side runs") end
+  if not pytorch and #chosen > 0 then print(missing .. "; only Perigee's side runs") end
   if machine.load() > 0.5 then
     print("the machine is not idle: these numbers are no evidence")
   end
@@ -100,23 +126,30 @@ local function main (words)
     end
   end
 
-  print("\n" .. report.table(results))
-  if options.all then print("\n" .. report.details(results)) end
-  print("\nmedians of " .. blocks .. " blocks; a ratio below 1 means that Perigee takes less\n")
-  for _, line in ipairs(report.goals(results)) do print(line) end
+  if #results > 0 then
+    print("\n" .. report.table(results))
+    if options.all then print("\n" .. report.details(results)) end
+    print("\nmedians of " .. blocks .. " blocks; a ratio below 1 means that Perigee takes less\n")
+    for _, line in ipairs(report.goals(results)) do print(line) end
+  end
+  local session = {facts = facts, blocks = blocks, seconds = seconds}
+  if options.operations then
+    failures = failures + run_operations(plan, session, options.quick)
+  end
 
   local out = options.out
-  local whole = pytorch and #chosen == #workloads and failures == 0 and not options.quick
+  local whole = pytorch and #chosen == #workloads and options.operations and failures == 0
+    and not options.quick
   if not out and whole then out = root .. "/results/benchmarks.md" end
   if not out then
     print("\nresults/benchmarks.md left as it was: it takes every workload on both sides"
-      .. " without --quick")
+      .. " and the operations, without --quick")
     return failures > 0 and 1 or 0
   end
-  local remark = options.quick and "A --quick run: these numbers prove nothing."
-    or not pytorch and "No PyTorch here: only Perigee's side ran." or nil
-  local text = report.markdown(results, {date = os.date("!%Y-%m-%d %H:%M UTC"), facts = facts,
-    blocks = blocks, seconds = seconds, remark = remark})
+  session.remark = options.quick and "A --quick run: these numbers prove nothing."
+    or not pytorch and #chosen > 0 and "No PyTorch here: only Perigee's side ran." or nil
+  session.date = os.date("!%Y-%m-%d %H:%M UTC")
+  local text = report.markdown(results, session)
   local written, problem = peri.sys.write_atomic(out, text)
   if not written then
     io.stderr:write("perigee bench: ", problem, "\n")

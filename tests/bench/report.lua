@@ -143,9 +143,63 @@ function report.details (results)
   return report.align(entrant_rows(results), {true, true, true})
 end
 
+---Single operations, a row each: what was reached, the limit, the share, and what was promised.
+---@param shares Share[]
+---@return string[][]
+local function share_rows (shares)
+  local rows = {{"operation", "threads", "reached", "limit", "", "share (quartiles)", "goal", ""}}
+  for i, one in ipairs(shares) do
+    local unit = one.operation.limit == "peak" and "GFLOP/s" or "GB/s"
+    local function rate (summary)
+      return summary and ("%.1f %s"):format(summary.median / 1e9, unit) or "-"
+    end
+    rows[i + 1] = {
+      one.operation.name, tostring(one.threads), rate(one.achieved), rate(one.limit),
+      one.operation.limit, report.ratio(one.share), ("%.2f"):format(one.goal),
+      one.problem and "failed: " .. one.problem or one.holds and "holds" or "missed",
+    }
+  end
+  return rows
+end
+
+---The table of single operations for a terminal.
+---@param shares Share[]
+---@return string
+function report.shares (shares)
+  return report.align(share_rows(shares), {[1] = true, [5] = true, [8] = true})
+end
+
+---@param shares Share[]
+---@return string how many promises of each family hold
+function report.share_goals (shares)
+  local order, held, all = {}, {}, {}
+  for _, one in ipairs(shares) do
+    local family = one.operation.family
+    if not all[family] then order[#order + 1], all[family], held[family] = family, 0, 0 end
+    all[family] = all[family] + 1
+    if one.holds then held[family] = held[family] + 1 end
+  end
+  local parts = {}
+  for i, family in ipairs(order) do
+    parts[i] = ("%s %d of %d"):format(family, held[family], all[family])
+  end
+  return "goals that hold: " .. table.concat(parts, ", ")
+end
+
+---@param shares Share[]|nil
+---@param problem string|nil why there are none
+---@return string the section of results/benchmarks.md, or nothing when they were not asked for
+local function share_section (shares, problem)
+  if not shares and not problem then return "" end
+  return "## Single operations against this machine's limits\n\n" .. (shares
+    and report.share_goals(shares) .. ".\n\n" .. markdown_table(share_rows(shares))
+    or "Not measured: " .. problem)
+end
+
 ---The whole of results/benchmarks.md.
 ---@param results Result[]
----@param session table date, facts (names and values), blocks, seconds (of a block), remark?
+---@param session table date, facts (names and values), blocks, seconds (of a block), remark?,
+---shares? and shares_problem? of single operations
 ---@return string
 function report.markdown (results, session)
   local facts, works, ratios = {{"", ""}}, {}, {head}
@@ -154,11 +208,15 @@ function report.markdown (results, session)
     works[i] = ("- `%s`: %s"):format(result.workload.name, result.workload.text)
     ratios[i + 1] = row(result)
   end
-  local parts = {
+  local start = {
     "# Benchmarks",
     "Made by `perigee bench` on " .. session.date .. "; generated, not edited."
       .. " What is measured and how to read it: tests/bench/README.md.",
     session.remark or "",
+  }
+  local single = share_section(session.shares, session.shares_problem)
+  local machine = {"## Machine and versions", markdown_table(facts)}
+  local parts = #results == 0 and {single} or {
     markdown_table(ratios),
     ("Medians of %d blocks of about %g s; a ratio below 1 means that Perigee takes less; x2 means"
       .. " 2 threads; MiB is peak resident memory of the process."):format(session.blocks,
@@ -166,12 +224,13 @@ function report.markdown (results, session)
     table.concat(works, "\n"),
     "## Promises",
     "- " .. table.concat(report.goals(results), "\n- "),
-    "## Machine and versions",
-    markdown_table(facts),
+    single,
     "## Every configuration",
     markdown_table(entrant_rows(results)),
   }
-  return (table.concat(parts, "\n\n"):gsub("\n\n\n+", "\n\n")) .. "\n"
+  table.move(parts, 1, #parts, #start + 1, start)
+  table.move(machine, 1, #machine, #start + 1, start)
+  return (table.concat(start, "\n\n"):gsub("\n\n\n+", "\n\n")) .. "\n"
 end
 
 return report

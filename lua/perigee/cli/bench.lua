@@ -3,8 +3,9 @@
 local usage = [[
 usage: perigee bench [NAME...] [--quick] [--all] [--out FILE] [--list]
 
-Runs the named workloads (all when none is named) on Perigee and on PyTorch in turns, prints a table
-of ratios and, when all workloads ran on both sides, writes results/benchmarks.md.
+Runs the named workloads (all when none is named) on Perigee and on PyTorch in turns, then single
+operations beside this machine's limits (alone: `operations`), prints tables of ratios and, when all
+of it ran on both sides, writes results/benchmarks.md.
 PyTorch is looked for in the Python named by PERIGEE_PEER_PYTHON, else in python3.
 
   --quick      short blocks, to see that it works; writes no file; its numbers prove nothing
