@@ -2,9 +2,10 @@
    second out of registers, and bytes a second between memory and registers.
      bench_limits THREADS MIB     says "ready", then answers lines "NAME N": the best of N passes of
                                   a probe, in FLOP/s or B/s; an unknown probe ends it
-   Probes: peak (FMA), read (the sum of three arrays), copy (y = x), triad (z = x + s y), and
-   copy_stream and triad_stream, which store past the caches and so need not read the line they
-   overwrite.  Arrays are of MIB each; bytes are those a program asks for, not what caches add. */
+   Probes: peak (FMA), read (the sum of three arrays), copy (y = x), triad (z = x + s y), update
+   (x = x / 2 + y: two read, one of them written), and copy_stream and triad_stream, which store
+   past the caches and so need not read the line they overwrite.  Arrays are of MIB each; bytes are
+   those a program asks for, not what caches add. */
 
 #include <immintrin.h>
 #include <pthread.h>
@@ -68,6 +69,13 @@ typedef struct part {
     _mm_sfence(); \
   }
 
+#define UPDATE(level, vec, set, fma, load, store, w) \
+  PERI__TARGET_##level static void update_##level (part *p) { \
+    vec s = set(0.5f); \
+    for (size_t i = 0; i < p->n; i += w) \
+      store(p->x + i, fma(s, load(p->x + i), load(p->y + i))); \
+  }
+
 #define mul_add_128(a, b, c) _mm_add_ps(_mm_mul_ps(a, b), c)
 
 PEAK(v2, __m128, _mm_set1_ps, mul_add_128, _mm_cvtss_f32)
@@ -83,6 +91,10 @@ WRITE(v2, __m128, _mm_set1_ps, mul_add_128, _mm_load_ps, _mm_stream_ps, 4, _stre
 WRITE(v3, __m256, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_stream_ps, 8, _stream)
 WRITE(v4, __m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_stream_ps, 16, _stream)
 
+UPDATE(v2, __m128, _mm_set1_ps, mul_add_128, _mm_load_ps, _mm_store_ps, 4)
+UPDATE(v3, __m256, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_store_ps, 8)
+UPDATE(v4, __m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_store_ps, 16)
+
 typedef struct probe {
   const char *name;
   void (*run[3]) (part *);
@@ -96,6 +108,7 @@ static const probe probes[] = {
   {"copy_stream", {copy_stream_v2, copy_stream_v3, copy_stream_v4}, 2},
   {"triad", {triad_v2, triad_v3, triad_v4}, 3},
   {"triad_stream", {triad_stream_v2, triad_stream_v3, triad_stream_v4}, 3},
+  {"update", {update_v2, update_v3, update_v4}, 3},
 };
 
 static double now (void) {

@@ -9,7 +9,7 @@ local elements <const> = 4096 * 4096           -- of a large tensor: 64 MiB
 ---@class Operation
 ---@field name string
 ---@field family "GEMM"|"convolution"|"elementwise"|"reduction"
----@field limit "peak"|"read"|"copy"|"triad" of limits.lua
+---@field limit "peak"|"read"|"copy"|"triad"|"update" of shares.lua
 ---@field work number FLOP, or bytes to read and to write once
 ---@field prepare fun(): fun() makes its tensors; what it returns does the operation once
 
@@ -102,16 +102,19 @@ for _, name in ipairs {"exp", "tanh", "sigmoid", "gelu"} do
   elementwise(name, 2, function (x) return x[name](x) end)
 end
 
--- The moments are updated in place: four tensors are read and three written.
+-- The moments are updated in place: four tensors are read and three written.  Two sets take turns.
 local parameters <const> = 10000000
-add("elementwise", "adam step", "copy", 7 * 4 * parameters, function ()
-  local p = peri.rng(1):normal(parameters)
-  local g, m, v = p * 0.01, peri.zeros(parameters), peri.zeros(parameters)
+add("elementwise", "adam step", "update", 7 * 4 * parameters, function ()
+  local sets, t = {}, 0
+  for i = 1, 2 do
+    local p = peri.rng(i):normal(parameters)
+    sets[i] = {{p}, {p * 0.01}, {peri.zeros(parameters)}, {peri.zeros(parameters)}}
+  end
   local options = {lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, decay = 0, scale = 1}
-  local t = 0
   return function ()
     t = t + 1
-    peri.fused.adam({p}, {g}, {m}, {v}, nil, nil, options, t)
+    local p, g, m, v = table.unpack(sets[t % 2 + 1])
+    peri.fused.adam(p, g, m, v, nil, nil, options, (t + 1) // 2)
   end
 end)
 

@@ -21,6 +21,7 @@ local probes = {
   read = {"read 3"},
   copy = {"copy 3", "copy_stream 3"},
   triad = {"triad 3", "triad_stream 3"},
+  update = {"update 3"},
 }
 
 local goals = {GEMM = 0.9, convolution = 0.85, elementwise = 0.8, reduction = 0.8}
