@@ -52,7 +52,7 @@ PERI__POLYNOMIAL(v4)
   } \
   PERI__INLINE(L) real_##L vlog_own_##L (real_##L x) { \
     real_##L zero = {0}, tiny = vselect(x < 0x1p-126f, x * 0x1p23f, x); \
-    mask_##L i = (mask_##L) tiny - 0x3f3504f3, k = i >> 23; \
+    mask_##L i = ((mask_##L) tiny & 0x7fffffff) - 0x3f3504f3, k = i >> 23; \
     real_##L f = (real_##L) ((i & 0x7fffff) + 0x3f3504f3) - 1; \
     real_##L e = __builtin_convertvector(k, real_##L) - vselect(x < 0x1p-126f, zero + 23, zero); \
     real_##L edge = vselect(x == 0, zero - INFINITY, vselect(x < 0, zero + NAN, x)); \
