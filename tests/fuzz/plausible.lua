@@ -6,8 +6,8 @@ local core = require "perigee.core"
 
 ---@param rng any  a stream of tensors
 ---@param random fun(n: integer): integer  1..n
----@return fun(name: string): table?, integer?  arguments for an operation, "rng:NAME" or "fused.NAME",
----and their number where it is known; nil for another name
+---@return fun(name: string): table?, integer?  arguments for an operation, "rng:NAME" or
+---"fused.NAME", and their number where it is known; nil for another name
 return function (rng, random)
 
 local function pick (list) return list[random(#list)] end
