@@ -1,5 +1,6 @@
 /* oneDNN, loaded when first needed: matrix products and convolutions in float32.  It is never the
-   only way: without it OpenBLAS and the portable convolution serve. */
+   only way: without it, or with PERIGEE_ONEDNN=off in the environment, OpenBLAS and the portable
+   convolution serve, with other last bits. */
 #ifndef PERI_DNN_H
 #define PERI_DNN_H
 

@@ -3,10 +3,8 @@
 
 #include "convolution/convolution.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "blas.h"
@@ -42,21 +40,13 @@ typedef struct {
 } job;
 
 static bool portable_only;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void read_environment (void) {
-  const char *text = getenv("PERIGEE_CONV");
-  portable_only |= text && strcmp(text, "portable") == 0;
-}
 
 void peri__conv_portable_only (bool only) {
-  pthread_once(&once, read_environment);
   portable_only = only;
 }
 
 const char *peri_conv_name (void) {
   static char name[160];
-  pthread_once(&once, read_environment);
   if (portable_only || sizeof(peri_real) != sizeof(float)) return "portable";
   if (peri__dnn_ready()) return peri__dnn_name();
   snprintf(name, sizeof name, "portable, oneDNN is %s", peri__dnn_name());
@@ -177,7 +167,6 @@ static void release_primitives (job *j) {
 /* Settle who computes, and how much scratch a piece needs.  False with a failure. */
 static bool choose (job *j) {
   const peri__conv *c = &j->piece[0].c;
-  pthread_once(&once, read_environment);
   j->how = c->groups > 1 && c->groups == c->in && c->groups == c->out ? BY_CHANNELS : BY_LIBRARY;
   if (j->how == BY_CHANNELS) return true;
   if (!portable_only && !wants_products(j) && find_primitives(j)) return true;
@@ -260,7 +249,7 @@ static bool convolve (const char *op, peri__conv_task task, const peri__conv *c,
   j.scratch = scratch && held ? peri__alloc(scratch) : NULL;
   if (!held || (scratch && !j.scratch)) well = false;
   else if (!(library ? run_library(&j, w, held) : run_pieces(&j, held)))
-    well = peri_fail(PERI_E_SYSTEM, "%s: oneDNN failed; PERIGEE_CONV=portable does without it", op) == 0;
+    well = peri_fail(PERI_E_SYSTEM, "%s: oneDNN failed; PERIGEE_ONEDNN=off does without it", op) == 0;
   else if (sums && !library)
     memcpy(w, held, (size_t) j.weights * sizeof(peri_real));
   release_primitives(&j);

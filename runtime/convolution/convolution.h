@@ -30,8 +30,7 @@ static inline int64_t peri__conv_reach (const peri__conv *c, int axis) {
 bool peri__convolve (const char *op, peri__conv_task task, const peri__conv *c, peri_real *x,
                      peri_real *w, peri_real *y, const peri_real *bias);
 
-/* For tests: from now on compute without oneDNN.  PERIGEE_CONV=portable in the environment does
-   the same. */
+/* For tests: from now on compute without oneDNN. */
 void peri__conv_portable_only (bool only);
 
 #endif
