@@ -168,7 +168,7 @@ local count, share = 0, 0
 for name in pairs(tried) do
   count, share = count + 1, share + (passed[name] or 0)
 end
-local rows, missed = core.help(), {}
+local rows, missed = core.operation(), {}
 for _, name in ipairs(rows) do
   if not passed[name] and not passed["tensor:" .. name] then missed[#missed + 1] = name end
 end

@@ -319,11 +319,11 @@ end
 
 return function (name)
   if recipes[name] then return recipes[name]() end
-  local usage = core.help(name)
-  if not usage then return nil end
+  local signature = core.operation(name)
+  if not signature then return nil end
   local shape, args = pick { { 2, 3 }, { 3 }, { 2, 1, 3 }, { 0, 2 }, { 2, 2 } }, {}
-  local parameters, n = usage:match "%((.-)%)", 0
-  for parameter in parameters:gmatch "[%a_][%w_]*" do
+  local n = 0
+  for parameter in signature:gmatch "([%a_][%w_]*):" do
     n = n + 1
     args[n] = for_parameter(parameter, shape)
   end
