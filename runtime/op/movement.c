@@ -132,11 +132,11 @@ peri_tensor *peri__slice_forward (const peri_call *c) {
                      (long long) start + 1, (long long) stop, axis + 1, (long long) size);
   peri_tensor *y = peri__view(x);
   if (!y) return NULL;
-  int64_t n = (stop - start + step - 1) / step;
+  int64_t n = stop > start ? (stop - start - 1) / step + 1 : 0;
   if (n > 0) y->data = (char *) x->data + start * x->stride[axis] * (ptrdiff_t) peri_itemsize(x->dtype);
   y->count = size ? x->count / size * n : 0;
   y->shape[axis] = n;
-  y->stride[axis] = x->stride[axis] * step;
+  if (n > 1) y->stride[axis] = x->stride[axis] * step;      /* else any step serves, and may be huge */
   return y;
 }
 void peri__slice_vjp (const peri_node *n, peri_tensor *g, peri_tensor **dx) {
@@ -154,7 +154,7 @@ static peri_tensor *places (peri_tensor *y, int axis, int64_t start, int64_t ste
   if (n > 0) v->data = (char *) y->data + start * y->stride[axis] * (ptrdiff_t) peri_itemsize(y->dtype);
   v->count = y->shape[axis] ? y->count / y->shape[axis] * n : 0;
   v->shape[axis] = n;
-  v->stride[axis] *= step;
+  if (n > 1) v->stride[axis] *= step;
   return v;
 }
 
