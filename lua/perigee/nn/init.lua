@@ -73,6 +73,7 @@ return {
   state = walk.state,
   swiglu = activation.swiglu,
   transformer_block = require "perigee.nn.transformer",
+  unet = require "perigee.nn.unet",
   walk = walk.walk,
   weight_norm = reweight.weight_norm,
 }
