@@ -5,6 +5,7 @@ local catalogue = require "perigee.data.catalogue"
 local fetch = require "perigee.data.fetch"
 local mnist = require "perigee.data.mnist"
 local options = require "perigee.options"
+local pool = require "perigee.data.pool"
 local set = require "perigee.data.set"
 local strokes = require "perigee.data.strokes"
 local used = require "perigee.data.used"
@@ -12,6 +13,8 @@ local used = require "perigee.data.used"
 local data = {
   catalogue = catalogue,
   mnist = mnist.load,
+  pool = pool.pool,
+  replay = pool.replay,
   strokes = strokes.load,
   used = used.list,
 }

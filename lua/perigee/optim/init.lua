@@ -16,6 +16,7 @@ return {
   clip = require "perigee.optim.clip",
   ema = ema.ema,
   extragradient = require "perigee.optim.extragradient",
+  finder = require "perigee.optim.finder",
   guard = require "perigee.optim.guard",
   lion = require "perigee.optim.lion",
   lookahead = require "perigee.optim.lookahead",
