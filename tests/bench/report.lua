@@ -83,11 +83,25 @@ function report.table (results)
   return report.align(rows, {true, false, true, false, true})
 end
 
+-- The geometric mean of the training steps' ratios, against two thirds.
+local function mean_goal (results)
+  local sum, n = 0, 0
+  for _, result in ipairs(results) do
+    if result.workload.step and result.ratio then
+      sum, n = sum + math.log(result.ratio.median), n + 1
+    end
+  end
+  if n == 0 then return nil end
+  local mean = math.exp(sum / n)
+  return ("%-6s  %d training steps at least 1.5 times as fast as PyTorch in the geometric mean of"
+    .. " their ratios: %.3g"):format(mean <= 2 / 3 and "holds" or "MISSED", n, mean)
+end
+
 ---What is promised of the workloads and whether it held, a line each.
 ---@param results Result[]
 ---@return string[]
 function report.goals (results)
-  local lines = {}
+  local lines = {mean_goal(results)}
   for _, result in ipairs(results) do
     for _, goal in ipairs(result.goals) do
       local value = "not measured"
