@@ -27,6 +27,7 @@ project(stub LANGUAGES C)
 option(PERI_TESTS "" ON)
 add_executable(perigee bindings/main.c)
 add_custom_target(perigee_h5 DEPENDS perigee)
+add_custom_target(bench_limits DEPENDS perigee)
 END
 cat > tree/bindings/main.c << 'END'
 #include <stdio.h>
