@@ -203,7 +203,9 @@ local function play (pace, lines)
     .. "script -qec %s /dev/null 2>&1"):format(table.concat(typed, "; "), quote(folder),
     10 + 10 * pace, quote(quote(binary))))
   local out = pipe:read "a"
-  return pipe:close() and out:gsub("\r", "") or nil
+  local _, _, code = pipe:close()
+  if code == 124 or code == 137 then return nil end           -- timeout's own, and of its kill
+  return (out:gsub("\r", ""))
 end
 
 -- A busy machine may be slower than the keys: a Ctrl-C that comes before the loop it is to stop.
