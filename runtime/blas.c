@@ -42,19 +42,19 @@ static void load (void) {
   const char *core = core_type();
   if (core) setenv("OPENBLAS_CORETYPE", core, 0);
   setenv("OPENBLAS_NUM_THREADS", "1", 1);       /* or it starts threads while it loads */
-  void *lib = library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-  if (!lib) {
+  library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
     snprintf(name, sizeof name, "missing: %s", dlerror());
     return;
   }
-  *(void **) &gemm = dlsym(lib, GEMM);
+  *(void **) &gemm = dlsym(library, GEMM);
   void (*set_threads) (int);
   int (*parallel) (void);
   const char *(*config) (void), *(*corename) (void);
-  *(void **) &set_threads = dlsym(lib, "openblas_set_num_threads");
-  *(void **) &config = dlsym(lib, "openblas_get_config");
-  *(void **) &corename = dlsym(lib, "openblas_get_corename");
-  *(void **) &parallel = dlsym(lib, "openblas_get_parallel");
+  *(void **) &set_threads = dlsym(library, "openblas_set_num_threads");
+  *(void **) &config = dlsym(library, "openblas_get_config");
+  *(void **) &corename = dlsym(library, "openblas_get_corename");
+  *(void **) &parallel = dlsym(library, "openblas_get_parallel");
   needs_lock = !parallel || parallel() == 0;
   if (set_threads) set_threads(1);
   snprintf(name, sizeof name, "%s (%s)", config ? config() : "OpenBLAS", corename ? corename() : "?");
@@ -117,8 +117,8 @@ void peri__gemm (const peri__gemm_call *g) {
     multiply_fast(g);
     return;
   }
-  if (needs_lock) pthread_mutex_lock(&lock);
+  peri__blas_lock();
   gemm(ROW_MAJOR, g->ta ? TRANS : NO_TRANS, g->tb ? TRANS : NO_TRANS, (int) g->m, (int) g->n,
        (int) g->k, 1, g->a, (int) g->lda, g->b, (int) g->ldb, g->beta, g->c, (int) g->ldc);
-  if (needs_lock) pthread_mutex_unlock(&lock);
+  peri__blas_unlock();
 }

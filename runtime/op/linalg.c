@@ -53,7 +53,8 @@ static void run_piece (void *arg, int64_t chunk) {
     g.c += from;
   }
   if (!peri__skinny(&g)) peri__gemm(&g);
-  if (j->bias) peri__epilogue(j->act, g.m, g.n, j->bias + (j->by_rows ? 0 : from), j->slope, g.c, g.ldc);
+  if (!j->bias) return;
+  peri__epilogue(j->act, g.m, g.n, j->bias + (j->by_rows ? 0 : from), j->slope, g.c, g.ldc);
 }
 
 /* Into how many pieces: of rows when x is the larger operand, of columns when y is, so that each part

@@ -240,4 +240,14 @@ check.test("a gradient penalty trains", function ()
   check.is_true(last < 0.1 * first)
 end)
 
+check.test("a layer put in the place of an MLP's own is called", function ()
+  local net, x = nn.mlp {sizes = {2, 3, 1}, rng = peri.rng(1)}, peri.ones(4, 2)
+  local before = net(x):tolist()
+  local own = net[1]
+  net[1] = setmetatable({own = own}, {__call = function (_, v) return own(v) end})
+  check.equal(net(x):tolist(), before)
+  net[1] = setmetatable({own = own}, {__call = function (_, v) return own(v) * 0 end})
+  check.equal(net(x):tolist(), peri.zeros(4, 1):tolist())
+end)
+
 check.done()

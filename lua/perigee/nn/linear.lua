@@ -51,4 +51,4 @@ local function linear (given)
   return setmetatable(self, Linear)
 end
 
-return {linear = linear, parameter = parameter}
+return {linear = linear, parameter = parameter, Linear = Linear}

@@ -5,6 +5,7 @@ local core = require "perigee.core"
 local fused = require "perigee.nn.activation".fused
 local initialiser = require "perigee.nn.initialiser"
 local linear = require "perigee.nn.linear".linear
+local Linear = require "perigee.nn.linear".Linear
 local options = require "perigee.options"
 
 ---@class Mlp
@@ -20,8 +21,11 @@ function Mlp:__call (x)
   local n, activation, word = #self, self.activation, self.word
   for i = 1, n - 1 do
     local layer = self[i]
-    if word then x = core.dense(x, layer.weight, layer.bias or 0, word)
-    else x = activation(layer(x)) end
+    if word and getmetatable(layer) == Linear then      -- another layer may have taken its place
+      x = core.dense(x, layer.weight, layer.bias or 0, word)
+    else
+      x = activation(layer(x))
+    end
   end
   x = self[n](x)
   return self.output and self.output(x) or x
